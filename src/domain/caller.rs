@@ -1,0 +1,83 @@
+//! Who calls Keyward, and what that caller may do.
+
+use std::{fmt::Display, sync::Arc};
+
+use super::{
+    live::LiveKey,
+    name::Id,
+    resource::Path,
+    scope::ScopeId,
+    system::SystemScope,
+};
+
+/// A backend or operator, by the key of the workspace `system` that it called with.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<LiveKey>);
+
+/// What a caller may not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its key lacks the scope.
+    ScopeMissing(SystemScope),
+    /// Its key does not reach the resource, of which it is told nothing.
+    Hidden(String),
+}
+
+impl Caller {
+    /// The caller whose key this is; nothing for a key of another workspace.
+    pub fn new(key: Arc<LiveKey>) -> Option<Self> {
+        (key.key().name.workspace == Id::system()).then_some(Self(key))
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &LiveKey {
+        &self.0
+    }
+
+    fn number(&self, scope: SystemScope) -> Option<ScopeId> {
+        self.0.policy().scope(scope.as_str())
+    }
+
+    /// Whether it has the scope at all, on whatever resource. To be asked before
+    /// anything else is looked at (AIP-211).
+    ///
+    /// # Errors
+    ///
+    /// Where it has not.
+    pub fn require(&self, scope: SystemScope) -> Result<(), Refused> {
+        let held = self.number(scope).is_some_and(|number| self.0.scopes_anywhere().contains(number));
+        if held { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
+    }
+
+    /// Whether it has the scope on the resource of this name.
+    ///
+    /// # Errors
+    ///
+    /// Where it has the scope nowhere, or not there.
+    pub fn reach(&self, scope: SystemScope, name: &impl Display) -> Result<(), Refused> {
+        self.require(scope)?;
+        let name = name.to_string();
+        let reached = match Path::parse(&self.0.policy().document().resources, &name) {
+            Ok(path) => {
+                let number = self.number(scope);
+                self.0.admits(Some(&path))
+                    && number.is_some_and(|number| self.0.scopes_on(Some(&path)).contains(number))
+            }
+            Err(_) => false,
+        };
+        if reached { Ok(()) } else { Err(Refused::Hidden(name)) }
+    }
+
+    /// Whether it has the scope on everything.
+    ///
+    /// # Errors
+    ///
+    /// Where it has the scope nowhere, or on some resources only.
+    pub fn reach_all(&self, scope: SystemScope) -> Result<(), Refused> {
+        self.require(scope)?;
+        let number = self.number(scope);
+        let reached =
+            self.0.admits(None) && number.is_some_and(|number| self.0.scopes_on(None).contains(number));
+        if reached { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
+    }
+}

@@ -1,0 +1,158 @@
+//! Whether a request may go on. The order of the questions is security: nothing
+//! is said of a resource to whom may not know of it, and nothing of scopes to
+//! whom has no key.
+
+use std::net::IpAddr;
+
+use super::{
+    key::KeyState,
+    live::LiveKey,
+    policy::UnmatchedResource,
+    resource::{InvalidPath, Path},
+    scope::{ScopeId, ScopeSet},
+    time::Timestamp,
+};
+
+/// What is asked of a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inquiry<'a> {
+    /// The client's address. None: not known.
+    pub client: Option<IpAddr>,
+    /// The scopes that the request needs, all of them.
+    pub required_scopes: &'a [String],
+    /// The resource that it is about. None: none.
+    pub resource: Option<&'a str>,
+}
+
+/// Why a request may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// The secret is none of ours, or a newer one replaced it.
+    InvalidKey,
+    /// The key was ended.
+    Revoked,
+    /// The key's time is over.
+    Expired,
+    /// The workspace is suspended or the principal is disabled.
+    Disabled,
+    /// The client's address is not among the key's, or not known.
+    IpNotAllowed,
+    /// The resource is outside the key's bounds, and that is not said.
+    NotFound,
+    /// The resource is outside the key's bounds.
+    OutsideConstraint,
+    /// A required scope is missing.
+    InsufficientScope,
+}
+
+impl Denial {
+    /// Whether the key itself works (RFC 7662, `active`).
+    pub fn is_active(self) -> bool {
+        !matches!(self, Self::InvalidKey | Self::Revoked | Self::Expired | Self::Disabled)
+    }
+}
+
+/// The answer to an inquiry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Why not. None: the request may go on.
+    pub denial: Option<Denial>,
+    /// What the key may do on the resource. Empty for a key that does not work or
+    /// does not reach the resource.
+    pub effective: ScopeSet,
+    /// The required scopes that are missing.
+    pub missing: Vec<ScopeId>,
+}
+
+impl From<Denial> for Decision {
+    fn from(denial: Denial) -> Self {
+        Self { denial: Some(denial), ..Self::default() }
+    }
+}
+
+/// An inquiry that makes no sense under the key's policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidInquiry {
+    /// The policy does not know a required scope.
+    #[error("the policy has no scope {scope:?}")]
+    UnknownScope {
+        /// The scope that is required.
+        scope: String,
+        /// The one that may be meant.
+        nearest: Option<String>,
+    },
+    /// The resource is no path of the policy's form.
+    #[error("the resource {0}")]
+    Resource(#[from] InvalidPath),
+}
+
+impl LiveKey {
+    /// Decides an inquiry at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Where the inquiry makes no sense under the policy, whatever the key's state:
+    /// the mistake is the caller's, and shows with every key.
+    pub fn decide(&self, inquiry: &Inquiry<'_>, now: Timestamp) -> Result<Decision, InvalidInquiry> {
+        if self.is_replaced(now) {
+            return Ok(Denial::InvalidKey.into());
+        }
+        let required = self.numbered(inquiry.required_scopes)?;
+        let grammar = &self.policy().document().resources;
+        let resource = inquiry.resource.map(|text| Path::parse(grammar, text)).transpose()?;
+        let denial = self.unusable(inquiry.client, now);
+        Ok(denial.map_or_else(|| self.permit(&required, resource.as_ref()), Decision::from))
+    }
+
+    fn numbered(&self, names: &[String]) -> Result<Vec<ScopeId>, InvalidInquiry> {
+        let policy = self.policy();
+        let number = |name: &String| {
+            policy.scope(name).ok_or_else(|| InvalidInquiry::UnknownScope {
+                nearest: policy.nearest_scope(name).map(str::to_owned),
+                scope: name.clone(),
+            })
+        };
+        names.iter().map(number).collect()
+    }
+
+    /// Whether the key cannot be used at all, by this client, now.
+    pub fn unusable(&self, client: Option<IpAddr>, now: Timestamp) -> Option<Denial> {
+        match self.key().state(now) {
+            KeyState::Revoked => return Some(Denial::Revoked),
+            KeyState::Expired => return Some(Denial::Expired),
+            KeyState::Active => {}
+        }
+        if !self.is_enabled() {
+            return Some(Denial::Disabled);
+        }
+        let networks = &self.key().allowed_cidrs;
+        let permitted = networks.is_empty() || client.is_some_and(|client| networks.permits(client));
+        (!permitted).then_some(Denial::IpNotAllowed)
+    }
+
+    fn permit(&self, required: &[ScopeId], resource: Option<&Path<'_>>) -> Decision {
+        let document = self.policy().document();
+        if !self.admits(resource) {
+            let hidden = document.hide_existence;
+            return if hidden { Denial::NotFound } else { Denial::OutsideConstraint }.into();
+        }
+        let effective = self.scopes_on(resource);
+        let missing: Vec<ScopeId> =
+            required.iter().copied().filter(|scope| !effective.contains(*scope)).collect();
+        let denial = (!missing.is_empty()).then(|| {
+            let elsewhere = self.scopes_anywhere();
+            let unmatched = missing.iter().all(|scope| elsewhere.contains(*scope));
+            match document.unmatched_resource {
+                UnmatchedResource::NotFound if unmatched => Denial::NotFound,
+                UnmatchedResource::NotFound | UnmatchedResource::InsufficientScope => Denial::InsufficientScope,
+            }
+        });
+        match denial {
+            Some(denial @ Denial::NotFound) => denial.into(),
+            denial => Decision { denial, effective, missing },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

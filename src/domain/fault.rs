@@ -1,0 +1,134 @@
+//! Everything that is wrong with a request, collected so that it is told at once.
+
+use std::fmt::Display;
+
+/// One wrong field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as a path in the request: `key.grants[0].scope`.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub description: String,
+}
+
+/// The faults found so far in one request.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// None so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes that `field` is wrong.
+    pub fn note(&mut self, field: impl Into<String>, description: impl Display) {
+        self.0.push(Fault {
+            field: field.into(),
+            description: description.to_string(),
+        });
+    }
+
+    /// The value of a field that was parsed, or nothing and a note why.
+    pub fn take<T, E: Display>(&mut self, field: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(field, error);
+                None
+            }
+        }
+    }
+
+    /// Notes the field where it has more than `most` entries, and says whether it has not.
+    pub fn bound(&mut self, field: impl Into<String>, count: usize, most: usize) -> bool {
+        if count > most {
+            self.note(field, format_args!("has {count} entries; at most {most} are allowed"));
+        }
+        count <= most
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether nothing is wrong so far; else all that is.
+    ///
+    /// # Errors
+    ///
+    /// The faults, in the order in which they were found.
+    pub fn finish(self) -> Result<(), Vec<Fault>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+/// The known name nearest to an unknown one, where one is near enough to be meant.
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    /// Longer names are no typing errors of anything; comparing them costs the square.
+    const LENGTH_MAX: usize = 100;
+    if unknown.len() > LENGTH_MAX {
+        return None;
+    }
+    known
+        .map(|name| (distance(unknown.as_bytes(), name.as_bytes()), name))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 1 + unknown.len() / 3)
+        .map(|(_, name)| name)
+}
+
+/// The Levenshtein distance of two byte strings.
+fn distance(left: &[u8], right: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = before;
+        }
+        for (cell, b) in row.iter_mut().skip(1).zip(right) {
+            let here = (*cell + 1).min(before + 1).min(diagonal + usize::from(a != b));
+            diagonal = *cell;
+            *cell = here;
+            before = here;
+        }
+    }
+    row.last().copied().unwrap_or(left.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(unknown: &str, expected: Option<&str>) {
+        let known = ["sites:read", "sites:write", "jobs:read", "*"];
+        assert_eq!(nearest(unknown, known.into_iter()), expected);
+    }
+
+    #[test]
+    fn a_typing_error_finds_the_name_that_was_meant() {
+        check("site:read", Some("sites:read"));
+        check("sites:wirte", Some("sites:write"));
+        check("job:read", Some("jobs:read"));
+    }
+
+    #[test]
+    fn something_else_finds_nothing() {
+        check("deployments", None);
+        check(&"x".repeat(1000), None);
+    }
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(distance(b"kitten", b"sitting"), 3);
+        assert_eq!(distance(b"", b"abc"), 3);
+        assert_eq!(distance(b"abc", b""), 3);
+        assert_eq!(distance(b"abc", b"abc"), 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! What the rules need of the world: records, a clock, randomness.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    event::{Deed, Event, Kind, Revision},
+    key::{Key, KeyState},
+    live::{LiveKey, Stored},
+    name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
+    policy::Policy,
+    principal::Principal,
+    secret::{Digest, KeyVersion},
+    time::Timestamp,
+    workspace::Workspace,
+};
+
+/// Why the records could not be asked, or not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What a change rested on is no longer so. Nothing was changed.
+    #[error("what the change rested on has changed")]
+    Conflict,
+    /// The name is taken. Nothing was changed.
+    #[error("the name is taken")]
+    Exists,
+    /// The database cannot be asked. After a change was sent: it may have been made.
+    #[error("the database cannot be asked")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What the database holds cannot be.
+    #[error("the database holds what cannot be: {0}")]
+    Corrupt(String),
+}
+
+/// What time it is.
+pub trait Clock: Send + Sync {
+    /// Now, by the wall clock.
+    fn now(&self) -> Timestamp;
+}
+
+/// Whose a secret is: all that a decision rests on, in one read.
+#[async_trait]
+pub trait FindKey: Send + Sync {
+    /// The key that has a secret with this digest, also a replaced one.
+    async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError>;
+}
+
+/// The records, and the one way to change them.
+#[async_trait]
+pub trait Records: FindKey {
+    /// A policy by name.
+    async fn policy(&self, name: &PolicyName) -> Result<Option<Stored<(PolicyName, Policy)>>, StoreError>;
+    /// Policies by name, after the given one.
+    async fn policies(&self, page: &Page<Id>) -> Result<Vec<Stored<(PolicyName, Policy)>>, StoreError>;
+    /// A workspace by name.
+    async fn workspace(&self, name: &WorkspaceName) -> Result<Option<Stored<Workspace>>, StoreError>;
+    /// Workspaces by name, after the given one.
+    async fn workspaces(&self, page: &Page<Id>) -> Result<Vec<Stored<Workspace>>, StoreError>;
+    /// A principal by name.
+    async fn principal(&self, name: &PrincipalName) -> Result<Option<Stored<Principal>>, StoreError>;
+    /// The principals of a workspace by name, after the given one.
+    async fn principals(&self, workspace: &WorkspaceName, page: &Page<Id>) -> Result<Vec<Stored<Principal>>, StoreError>;
+    /// A key by name, with its secrets, newest first.
+    async fn key(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError>;
+    /// The keys of a workspace that fit a query.
+    async fn keys(&self, query: &KeyQuery, page: &Page<KeyCursor>) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Events that fit a query, oldest first, after the given one.
+    async fn events(&self, query: &EventQuery, page: &Page<Revision>) -> Result<Vec<Event>, StoreError>;
+    /// What an earlier request with this id did.
+    async fn request(&self, id: &RequestKey, now: Timestamp) -> Result<Option<RememberedRequest>, StoreError>;
+    /// Makes a change: all of it, with its event, or nothing. When it returns, the
+    /// change survives the loss of the process and of power.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] where a guard no longer holds, the record is not of
+    /// the expected revision, or the request was remembered meanwhile;
+    /// [`StoreError::Exists`] where a new record's name is taken.
+    async fn commit(&self, change: Change) -> Result<Revision, StoreError>;
+}
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// Where the part before ended. None: the first part.
+    pub after: Option<T>,
+    /// How many at the most.
+    pub size: u64,
+}
+
+/// A key with what is known of its secrets.
+#[derive(Clone, Debug)]
+pub struct KeyRecord {
+    /// The key.
+    pub key: Stored<Key>,
+    /// Its secrets, newest first, also those that no longer work.
+    pub secrets: Vec<SecretRecord>,
+}
+
+/// What is known of a secret without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// When it was made.
+    pub create_time: Timestamp,
+    /// From when on it does not work, because a newer one replaced it.
+    pub replaced: Option<Timestamp>,
+}
+
+/// Which keys of a workspace.
+#[derive(Clone, Debug)]
+pub struct KeyQuery {
+    /// Whose.
+    pub workspace: WorkspaceName,
+    /// In one of these states at this moment.
+    pub states: Vec<KeyState>,
+    /// The moment.
+    pub now: Timestamp,
+    /// With this in their title, without regard to case (ASCII). Empty: whatever.
+    pub title_part: String,
+    /// Of this type. None: of any.
+    pub key_type: Option<String>,
+    /// Of this owner. None: of any or none.
+    pub principal: Option<Id>,
+    /// With this scope granted literally. None: whatever.
+    pub scope: Option<String>,
+    /// Expiring before this moment. None: whenever, or never.
+    pub expiring_before: Option<Timestamp>,
+    /// In which order.
+    pub order: KeyOrder,
+    /// Whether the other way round.
+    pub descending: bool,
+}
+
+/// In which order keys are listed; equal ones by their identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// By the moment when they were made.
+    CreateTime,
+    /// By title, bytewise.
+    Title,
+}
+
+/// Where a list of keys goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyCursor {
+    /// After the key made at this moment.
+    CreateTime(Timestamp, Id),
+    /// After the key with this title.
+    Title(String, Id),
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default)]
+pub struct EventQuery {
+    /// Of this workspace. None: all.
+    pub workspace: Option<WorkspaceName>,
+    /// About this.
+    pub subject: Option<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Of one of these kinds. Empty: all.
+    pub kinds: Vec<Kind>,
+    /// From this moment on.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// A request that was given an id: whose, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The actor.
+    pub actor: String,
+    /// The id.
+    pub id: String,
+}
+
+/// What a request with an id did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedRequest {
+    /// The resource name of what it changed.
+    pub subject: String,
+    /// SHA-256 of the request.
+    pub fingerprint: [u8; 32],
+    /// Its event.
+    pub revision: Revision,
+}
+
+/// A request to remember with the change that it makes.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// Which.
+    pub key: RequestKey,
+    /// SHA-256 of the request.
+    pub fingerprint: [u8; 32],
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// One change with all that makes it one.
+pub struct Change {
+    /// When.
+    pub time: Timestamp,
+    /// What other records it rests on: the change fails where one has another revision.
+    pub guards: Vec<(Guard, Revision)>,
+    /// What is written.
+    pub write: Write,
+    /// What the log says of it.
+    pub deed: Deed,
+    /// What to remember it by.
+    pub request: Option<NewRequest>,
+}
+
+/// A record that a change rests on.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// A policy.
+    Policy(PolicyName),
+    /// A workspace.
+    Workspace(WorkspaceName),
+    /// A principal.
+    Principal(PrincipalName),
+}
+
+/// What a change writes. Without an expected revision the record is new.
+pub enum Write {
+    /// A policy.
+    Policy(PolicyName, Policy, Option<Revision>),
+    /// A workspace.
+    Workspace(Workspace, Option<Revision>),
+    /// A principal.
+    Principal(Principal, Option<Revision>),
+    /// A key; and where there is a new secret, from then on the others are replaced.
+    Key(Key, Option<Revision>, Option<NewSecret>),
+}
+
+/// A secret that a key is given.
+pub struct NewSecret {
+    /// What it is looked up by.
+    pub digest: Digest,
+    /// The signing key that it was made with.
+    pub version: KeyVersion,
+}

@@ -1,0 +1,179 @@
+//! Scopes as numbers: once a policy is compiled, whether a key holds a scope is
+//! the test of one bit.
+
+/// The longest name of a scope, in bytes.
+pub const NAME_LENGTH_MAX: usize = 100;
+
+/// The number of a scope within its compiled policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeId(u16);
+
+impl ScopeId {
+    /// The scope at this place of the policy's list; nothing past the largest list.
+    pub fn at(place: usize) -> Option<Self> {
+        u16::try_from(place).ok().map(Self)
+    }
+
+    /// Its place in the policy's list.
+    pub fn place(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A set of the scopes of one policy. Sets of different policies do not mix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeSet(Vec<u64>);
+
+impl ScopeSet {
+    /// The set without scopes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a scope.
+    pub fn insert(&mut self, scope: ScopeId) {
+        let (word, bit) = (scope.place() / 64, scope.place() % 64);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << bit;
+        }
+    }
+
+    /// Whether the scope is in it.
+    pub fn contains(&self, scope: ScopeId) -> bool {
+        let (word, bit) = (scope.place() / 64, scope.place() % 64);
+        self.0.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
+
+    /// Adds all of `other`, and says whether that changed anything.
+    pub fn extend(&mut self, other: &Self) -> bool {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        let mut grew = false;
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            grew |= *more & !*word != 0;
+            *word |= more;
+        }
+        grew
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(a, b)| a & b).collect())
+    }
+
+    /// What is in this one and not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let others = other.0.iter().copied().chain(std::iter::repeat(0));
+        Self(self.0.iter().zip(others).map(|(a, b)| a & !b).collect())
+    }
+
+    /// Whether all of it is in `other`.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.without(other).is_empty()
+    }
+
+    /// Whether no scope is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Its scopes, in the policy's order.
+    pub fn iter(&self) -> impl Iterator<Item = ScopeId> {
+        let bits = self.0.iter().enumerate().flat_map(|(place, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| place * 64 + bit)
+        });
+        bits.filter_map(ScopeId::at)
+    }
+}
+
+impl FromIterator<ScopeId> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = ScopeId>>(scopes: I) -> Self {
+        let mut set = Self::new();
+        for scope in scopes {
+            set.insert(scope);
+        }
+        set
+    }
+}
+
+/// Whether a text may name a scope: 1 to 100 of `A-Z a-z 0-9 . _ : / * -`.
+pub fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._:/*-".contains(&b);
+    !text.is_empty() && text.len() <= NAME_LENGTH_MAX && text.bytes().all(fits)
+}
+
+/// Whether `name` is of the form `glob`, in which `*` stands for any run of
+/// characters, also an empty one.
+pub fn glob_matches(glob: &str, name: &str) -> bool {
+    let (glob, name) = (glob.as_bytes(), name.as_bytes());
+    let (mut g, mut n) = (0, 0);
+    // Where to go on when the text after the last `*` did not fit.
+    let mut retry: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                retry = Some((g + 1, n));
+                g += 1;
+            }
+            Some(byte) if Some(byte) == name.get(n) => {
+                g += 1;
+                n += 1;
+            }
+            _ => match retry {
+                Some((after, at)) => {
+                    retry = Some((after, at + 1));
+                    (g, n) = (after, at + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob.iter().skip(g).all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(glob: &str, name: &str, expected: bool) {
+        assert_eq!(glob_matches(glob, name), expected, "{glob} on {name}");
+    }
+
+    #[test]
+    fn globs_match_whole_names() {
+        check("read:*", "read:projects", true);
+        check("read:*", "read:", true);
+        check("read:*", "xread:projects", false);
+        check("*:read", "sites:read", true);
+        check("*:read", "sites:reads", false);
+        check("wp.*", "wp.plugins:read", true);
+        check("wp.*", "wpx.plugins:read", false);
+        check("*", "", true);
+        check("a*b*c", "aXbYbc", true);
+        check("a*b*c", "aXbYb", false);
+        check("sites", "sites2", false);
+        check("sites", "sites", true);
+        check("**", "anything", true);
+    }
+
+    #[test]
+    fn sets_hold_what_was_put_in() {
+        let set: ScopeSet = [0, 63, 64, 999].into_iter().filter_map(ScopeId::at).collect();
+        let places: Vec<usize> = set.iter().map(ScopeId::place).collect();
+        assert_eq!(places, [0, 63, 64, 999]);
+        let other: ScopeSet = [63, 64].into_iter().filter_map(ScopeId::at).collect();
+        assert!(other.is_subset(&set));
+        assert!(!set.is_subset(&other));
+        assert_eq!(set.intersection(&other).iter().count(), 2);
+        assert_eq!(set.without(&other).iter().map(ScopeId::place).collect::<Vec<_>>(), [0, 999]);
+        assert!(ScopeSet::new().is_subset(&other));
+        assert!(ScopeSet::new().is_empty());
+    }
+}

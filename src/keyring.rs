@@ -135,9 +135,7 @@ pub fn rotate(path: &Path, now_unix: i64) -> Result<KeyVersion, KeyringError> {
     let is_free = |version: &KeyVersion| document.keys.iter().all(|key| key.version != *version);
     let version = KeyVersion::all()
         .find(is_free)
-        .ok_or_else(|| KeyringError::Full {
-            path: path.to_owned(),
-        })?;
+        .ok_or_else(|| KeyringError::Full { path: path.to_owned() })?;
     document.keys.push(generate(version, now_unix)?);
     document.current = version;
     file::replace(path, &to_json(path, &document)?)?;
@@ -164,10 +162,8 @@ fn keyring(path: &Path, document: &Document) -> Result<Keyring, KeyringError> {
         .iter()
         .map(|entry| SigningKey::new(entry.version, entry.key.as_bytes()))
         .collect();
-    Keyring::new(keys, document.current).map_err(|cause| KeyringError::Invalid {
-        path: path.to_owned(),
-        cause,
-    })
+    Keyring::new(keys, document.current)
+        .map_err(|cause| KeyringError::Invalid { path: path.to_owned(), cause })
 }
 
 fn to_json(path: &Path, document: &Document) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
@@ -177,11 +173,7 @@ fn to_json(path: &Path, document: &Document) -> Result<Zeroizing<Vec<u8>>, Keyri
 fn generate(version: KeyVersion, created: i64) -> Result<Entry, NoEntropy> {
     let mut bytes = Zeroizing::new([0; SigningKey::LEN]);
     fill_randomly(bytes.as_mut_slice())?;
-    Ok(Entry {
-        version,
-        created,
-        key: KeyBytes::new(bytes),
-    })
+    Ok(Entry { version, created, key: KeyBytes::new(bytes) })
 }
 
 fn fill_randomly(bytes: &mut [u8]) -> Result<(), NoEntropy> {

@@ -38,9 +38,7 @@ impl fmt::Debug for IntrospectRequest {
 
 impl fmt::Debug for IdentifyKeyRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdentifyKeyRequest")
-            .field("secret", &REDACTED)
-            .finish()
+        f.debug_struct("IdentifyKeyRequest").field("secret", &REDACTED).finish()
     }
 }
 

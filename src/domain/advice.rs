@@ -39,8 +39,10 @@ mod tests {
     #[track_caller]
     fn check(denial: Option<Denial>, status: u16, challenge: Option<&str>) {
         let advice = Advice::new(denial, ["a:b", "c"].into_iter());
-        let headers: Vec<_> = advice.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let expected: Vec<_> = challenge.map(|value| ("WWW-Authenticate", value)).into_iter().collect();
+        let headers: Vec<_> =
+            advice.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let expected: Vec<_> =
+            challenge.map(|value| ("WWW-Authenticate", value)).into_iter().collect();
         assert_eq!((advice.status, headers), (status, expected));
     }
 

@@ -2,13 +2,7 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use super::{
-    live::LiveKey,
-    name::Id,
-    resource::Path,
-    scope::ScopeId,
-    system::SystemScope,
-};
+use super::{live::LiveKey, name::Id, resource::Path, scope::ScopeId, system::SystemScope};
 
 /// A backend or operator, by the key of the workspace `system` that it called with.
 #[derive(Clone, Debug)]
@@ -45,7 +39,8 @@ impl Caller {
     ///
     /// Where it has not.
     pub fn require(&self, scope: SystemScope) -> Result<(), Refused> {
-        let held = self.number(scope).is_some_and(|number| self.0.scopes_anywhere().contains(number));
+        let held =
+            self.number(scope).is_some_and(|number| self.0.scopes_anywhere().contains(number));
         if held { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 
@@ -76,8 +71,8 @@ impl Caller {
     pub fn reach_all(&self, scope: SystemScope) -> Result<(), Refused> {
         self.require(scope)?;
         let number = self.number(scope);
-        let reached =
-            self.0.admits(None) && number.is_some_and(|number| self.0.scopes_on(None).contains(number));
+        let reached = self.0.admits(None)
+            && number.is_some_and(|number| self.0.scopes_on(None).contains(number));
         if reached { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 }

@@ -93,7 +93,11 @@ impl LiveKey {
     ///
     /// Where the inquiry makes no sense under the policy, whatever the key's state:
     /// the mistake is the caller's, and shows with every key.
-    pub fn decide(&self, inquiry: &Inquiry<'_>, now: Timestamp) -> Result<Decision, InvalidInquiry> {
+    pub fn decide(
+        &self,
+        inquiry: &Inquiry<'_>,
+        now: Timestamp,
+    ) -> Result<Decision, InvalidInquiry> {
         if self.is_replaced(now) {
             return Ok(Denial::InvalidKey.into());
         }
@@ -126,7 +130,8 @@ impl LiveKey {
             return Some(Denial::Disabled);
         }
         let networks = &self.key().allowed_cidrs;
-        let permitted = networks.is_empty() || client.is_some_and(|client| networks.permits(client));
+        let permitted =
+            networks.is_empty() || client.is_some_and(|client| networks.permits(client));
         (!permitted).then_some(Denial::IpNotAllowed)
     }
 
@@ -144,7 +149,9 @@ impl LiveKey {
             let unmatched = missing.iter().all(|scope| elsewhere.contains(*scope));
             match document.unmatched_resource {
                 UnmatchedResource::NotFound if unmatched => Denial::NotFound,
-                UnmatchedResource::NotFound | UnmatchedResource::InsufficientScope => Denial::InsufficientScope,
+                UnmatchedResource::NotFound | UnmatchedResource::InsufficientScope => {
+                    Denial::InsufficientScope
+                }
             }
         });
         match denial {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::time::Timestamp;
 
 /// The number of an event. The first is 1; there are no gaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Revision(pub i64);
 

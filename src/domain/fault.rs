@@ -23,14 +23,15 @@ impl Faults {
 
     /// Notes that `field` is wrong.
     pub fn note(&mut self, field: impl Into<String>, description: impl Display) {
-        self.0.push(Fault {
-            field: field.into(),
-            description: description.to_string(),
-        });
+        self.0.push(Fault { field: field.into(), description: description.to_string() });
     }
 
     /// The value of a field that was parsed, or nothing and a note why.
-    pub fn take<T, E: Display>(&mut self, field: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+    pub fn take<T, E: Display>(
+        &mut self,
+        field: impl Into<String>,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {

@@ -125,7 +125,11 @@ impl Expiration {
     /// # Errors
     ///
     /// Where it is past, too far, longer than the maximum, or absent although required.
-    pub fn resolve(self, rule: &ExpiryRule, now: Timestamp) -> Result<Option<Timestamp>, InvalidExpiration> {
+    pub fn resolve(
+        self,
+        rule: &ExpiryRule,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, InvalidExpiration> {
         let in_time = |ttl| now.after(ttl).ok_or(InvalidExpiration::TooFar);
         let end = match self {
             Self::At(end) if end > Timestamp::MAX => return Err(InvalidExpiration::TooFar),
@@ -139,14 +143,20 @@ impl Expiration {
             (None, _) if rule.required => Err(InvalidExpiration::Required),
             (None, Some((max, _))) => Err(InvalidExpiration::TooLong(max)),
             (Some(end), _) if end <= now => Err(InvalidExpiration::Past),
-            (Some(end), Some((max, latest))) if end > latest => Err(InvalidExpiration::TooLong(max)),
+            (Some(end), Some((max, latest))) if end > latest => {
+                Err(InvalidExpiration::TooLong(max))
+            }
             (end, _) => Ok(end),
         }
     }
 }
 
 /// Notes what is wrong with labels; at most so many, so long, so written.
-pub fn check_labels(labels: &BTreeMap<String, String>, field: &str, faults: &mut super::fault::Faults) {
+pub fn check_labels(
+    labels: &BTreeMap<String, String>,
+    field: &str,
+    faults: &mut super::fault::Faults,
+) {
     if !faults.bound(field, labels.len(), LABELS_MAX) {
         return;
     }
@@ -154,10 +164,16 @@ pub fn check_labels(labels: &BTreeMap<String, String>, field: &str, faults: &mut
     for (key, value) in labels {
         let shown: String = key.chars().take(LABEL_KEY_LENGTH_MAX).collect();
         if key.is_empty() || key.len() > LABEL_KEY_LENGTH_MAX || !key.bytes().all(fits) {
-            faults.note(format!("{field}[{shown:?}]"), "a key must be 1 to 63 of the characters a-z 0-9 . _ / -");
+            faults.note(
+                format!("{field}[{shown:?}]"),
+                "a key must be 1 to 63 of the characters a-z 0-9 . _ / -",
+            );
         }
         if value.len() > LABEL_VALUE_LENGTH_MAX || value.chars().any(char::is_control) {
-            faults.note(format!("{field}[{shown:?}]"), "a value must be at most 255 bytes without control characters");
+            faults.note(
+                format!("{field}[{shown:?}]"),
+                "a value must be at most 255 bytes without control characters",
+            );
         }
     }
 }

@@ -69,7 +69,8 @@ impl Bound {
     }
 
     fn admits(&self, resource: Option<&Path<'_>>) -> bool {
-        let inside = |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.matches(resource));
+        let inside =
+            |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.matches(resource));
         self.0.as_ref().is_none_or(inside)
     }
 
@@ -136,7 +137,8 @@ impl LiveKey {
     /// Whether its workspace and its principal let its keys work.
     pub fn is_enabled(&self) -> bool {
         let disabled = |principal: &Stored<Principal>| principal.value.disabled;
-        !self.facts.workspace.value.suspended && !self.facts.principal.as_ref().is_some_and(disabled)
+        !self.facts.workspace.value.suspended
+            && !self.facts.principal.as_ref().is_some_and(disabled)
     }
 
     /// The newest change that it rests on.

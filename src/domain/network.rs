@@ -109,18 +109,13 @@ impl Cidr {
                 .map_or_else(|| Ipv4Net::from(mapped), |network| network.trunc());
             return Err(InvalidCidr::Mapped { ipv4 });
         }
-        let written = IpNet::new(address, length).map_err(|_| InvalidCidr::LengthTooLong {
-            max: host.max_prefix_len(),
-        })?;
+        let written = IpNet::new(address, length)
+            .map_err(|_| InvalidCidr::LengthTooLong { max: host.max_prefix_len() })?;
         let network = written.trunc();
         if network == written {
             Ok(Self(network))
         } else {
-            Err(InvalidCidr::HostBits {
-                written,
-                network,
-                host,
-            })
+            Err(InvalidCidr::HostBits { written, network, host })
         }
     }
 
@@ -195,11 +190,7 @@ impl AllowedNetworks {
                 }
             }
         }
-        if faults.is_empty() {
-            Ok(Self(networks))
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(Self(networks)) } else { Err(faults) }
     }
 
     /// Whether a client at `address` may use the key.
@@ -274,9 +265,5 @@ fn parse_length(digits: &str, max: u8) -> Result<u8, InvalidCidr> {
     if digits.len() > 1 && digits.starts_with('0') {
         return Err(InvalidCidr::LengthLeadingZero);
     }
-    digits
-        .parse()
-        .ok()
-        .filter(|length| *length <= max)
-        .ok_or(InvalidCidr::LengthTooLong { max })
+    digits.parse().ok().filter(|length| *length <= max).ok_or(InvalidCidr::LengthTooLong { max })
 }

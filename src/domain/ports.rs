@@ -50,25 +50,53 @@ pub trait FindKey: Send + Sync {
 #[async_trait]
 pub trait Records: FindKey {
     /// A policy by name.
-    async fn policy(&self, name: &PolicyName) -> Result<Option<Stored<(PolicyName, Policy)>>, StoreError>;
+    async fn policy(
+        &self,
+        name: &PolicyName,
+    ) -> Result<Option<Stored<(PolicyName, Policy)>>, StoreError>;
     /// Policies by name, after the given one.
-    async fn policies(&self, page: &Page<Id>) -> Result<Vec<Stored<(PolicyName, Policy)>>, StoreError>;
+    async fn policies(
+        &self,
+        page: &Page<Id>,
+    ) -> Result<Vec<Stored<(PolicyName, Policy)>>, StoreError>;
     /// A workspace by name.
-    async fn workspace(&self, name: &WorkspaceName) -> Result<Option<Stored<Workspace>>, StoreError>;
+    async fn workspace(
+        &self,
+        name: &WorkspaceName,
+    ) -> Result<Option<Stored<Workspace>>, StoreError>;
     /// Workspaces by name, after the given one.
     async fn workspaces(&self, page: &Page<Id>) -> Result<Vec<Stored<Workspace>>, StoreError>;
     /// A principal by name.
-    async fn principal(&self, name: &PrincipalName) -> Result<Option<Stored<Principal>>, StoreError>;
+    async fn principal(
+        &self,
+        name: &PrincipalName,
+    ) -> Result<Option<Stored<Principal>>, StoreError>;
     /// The principals of a workspace by name, after the given one.
-    async fn principals(&self, workspace: &WorkspaceName, page: &Page<Id>) -> Result<Vec<Stored<Principal>>, StoreError>;
+    async fn principals(
+        &self,
+        workspace: &WorkspaceName,
+        page: &Page<Id>,
+    ) -> Result<Vec<Stored<Principal>>, StoreError>;
     /// A key by name, with its secrets, newest first.
     async fn key(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError>;
     /// The keys of a workspace that fit a query.
-    async fn keys(&self, query: &KeyQuery, page: &Page<KeyCursor>) -> Result<Vec<KeyRecord>, StoreError>;
+    async fn keys(
+        &self,
+        query: &KeyQuery,
+        page: &Page<KeyCursor>,
+    ) -> Result<Vec<KeyRecord>, StoreError>;
     /// Events that fit a query, oldest first, after the given one.
-    async fn events(&self, query: &EventQuery, page: &Page<Revision>) -> Result<Vec<Event>, StoreError>;
+    async fn events(
+        &self,
+        query: &EventQuery,
+        page: &Page<Revision>,
+    ) -> Result<Vec<Event>, StoreError>;
     /// What an earlier request with this id did.
-    async fn request(&self, id: &RequestKey, now: Timestamp) -> Result<Option<RememberedRequest>, StoreError>;
+    async fn request(
+        &self,
+        id: &RequestKey,
+        now: Timestamp,
+    ) -> Result<Option<RememberedRequest>, StoreError>;
     /// Makes a change: all of it, with its event, or nothing. When it returns, the
     /// change survives the loss of the process and of power.
     ///

@@ -44,14 +44,8 @@ struct Characters {
 
 impl Default for Characters {
     fn default() -> Self {
-        let Grammar {
-            separator,
-            wildcard,
-        } = Grammar::default();
-        Self {
-            separator,
-            wildcard,
-        }
+        let Grammar { separator, wildcard } = Grammar::default();
+        Self { separator, wildcard }
     }
 }
 
@@ -81,10 +75,7 @@ impl Grammar {
         if separator == wildcard || separator == '*' {
             return Err(InvalidGrammar::Ambiguous);
         }
-        Ok(Self {
-            separator,
-            wildcard,
-        })
+        Ok(Self { separator, wildcard })
     }
 
     /// What stands between two segments.
@@ -112,8 +103,7 @@ impl Grammar {
             None => (None, Some(text)),
         };
         let separator = self.separator;
-        root.into_iter()
-            .chain(rest.into_iter().flat_map(move |rest| rest.split(separator)))
+        root.into_iter().chain(rest.into_iter().flat_map(move |rest| rest.split(separator)))
     }
 
     /// What paths and patterns have in common.
@@ -141,10 +131,7 @@ impl Grammar {
 impl Default for Grammar {
     /// `/` between segments, `*` for any one.
     fn default() -> Self {
-        Self {
-            separator: '/',
-            wildcard: '*',
-        }
+        Self { separator: '/', wildcard: '*' }
     }
 }
 
@@ -202,10 +189,7 @@ impl<'a> Path<'a> {
         if grammar.segments(text).any(is_reserved) {
             return Err(InvalidPath::Wildcard);
         }
-        Ok(Self {
-            text,
-            grammar: *grammar,
-        })
+        Ok(Self { text, grammar: *grammar })
     }
 
     /// The text.

@@ -96,12 +96,23 @@ pub fn policy() -> Policy {
         requires_principal: false,
         is_default: true,
     };
-    Policy { title: Title::default(), scopes: scopes(), key_types: vec![key_type], hide_existence: true, ..Policy::default() }
+    Policy {
+        title: Title::default(),
+        scopes: scopes(),
+        key_types: vec![key_type],
+        hide_existence: true,
+        ..Policy::default()
+    }
 }
 
 /// The built-in workspace.
 pub fn workspace() -> Workspace {
-    Workspace { name: workspace_name(), title: Title::default(), policy: policy_name(), suspended: false }
+    Workspace {
+        name: workspace_name(),
+        title: Title::default(),
+        policy: policy_name(),
+        suspended: false,
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(Timestamp::MAX.after(second), None);
         assert_eq!(Timestamp::from_micros(5).after(Duration::MAX), None);
-        assert_eq!(Timestamp::from_micros(5).after(second), Some(Timestamp::from_micros(1_000_005)));
+        assert_eq!(
+            Timestamp::from_micros(5).after(second),
+            Some(Timestamp::from_micros(1_000_005))
+        );
     }
 }

@@ -20,17 +20,12 @@ const OTHERS: u32 = 0o077;
 /// The content of the file, after its type and its mode have been found in order.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     // Looked at before it is opened, for opening a pipe would wait for a writer …
-    check(
-        path,
-        &fs::metadata(path).map_err(absent_or_failed("read", path))?,
-    )?;
+    check(path, &fs::metadata(path).map_err(absent_or_failed("read", path))?)?;
     let file = File::open(path).map_err(failed("read", path))?;
     // … and again after, for it may have been replaced in between.
     check(path, &file.metadata().map_err(failed("read", path))?)?;
     let mut text = Zeroizing::new(Vec::with_capacity(FILE_LEN_MAX as usize + 1));
-    file.take(FILE_LEN_MAX + 1)
-        .read_to_end(&mut text)
-        .map_err(failed("read", path))?;
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut text).map_err(failed("read", path))?;
     Ok(text)
 }
 
@@ -147,11 +142,7 @@ fn sync_directory(path: &Path) -> Result<(), KeyringError> {
 
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyringError {
     let path = path.to_owned();
-    move |cause| KeyringError::Io {
-        action,
-        path,
-        cause,
-    }
+    move |cause| KeyringError::Io { action, path, cause }
 }
 
 /// As [`failed`], for the first use of a file that may not be there.

@@ -17,10 +17,7 @@ fn entry(version: &str, key: &str) -> String {
 }
 
 fn document(current: &str, entries: &[String]) -> String {
-    format!(
-        r#"{{"current":"{current}","keys":[{}]}}"#,
-        entries.join(",")
-    )
+    format!(r#"{{"current":"{current}","keys":[{}]}}"#, entries.join(","))
 }
 
 /// A directory with a keyring file of this text and mode.
@@ -34,9 +31,7 @@ fn place(text: &str, mode: u32) -> (TempDir, PathBuf) {
 
 fn names(directory: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(directory.path()).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 fn current(keyring: &Keyring) -> String {
@@ -47,10 +42,7 @@ fn current(keyring: &Keyring) -> String {
 #[track_caller]
 fn check_refused(text: &str, mode: u32, message: &str) {
     let (directory, path) = place(text, mode);
-    let refusals = [
-        load_or_create(&path, true, NOW).err(),
-        rotate(&path, NOW).err(),
-    ];
+    let refusals = [load_or_create(&path, true, NOW).err(), rotate(&path, NOW).err()];
     for refusal in refusals.map(Option::unwrap) {
         let shown = refusal.to_string();
         assert!(shown.contains(message), "{shown}");
@@ -76,16 +68,9 @@ fn a_new_keyring_is_private_and_stays_the_same() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("keyring.json");
     let made = load_or_create(&path, true, NOW).unwrap();
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(names(&directory), ["keyring.json"]);
-    assert!(
-        fs::read_to_string(&path)
-            .unwrap()
-            .contains(r#""created":1767225600"#)
-    );
+    assert!(fs::read_to_string(&path).unwrap().contains(r#""created":1767225600"#));
     for may_create in [true, false] {
         let again = load_or_create(&path, may_create, NOW + 1).unwrap();
         assert_eq!(again.current().fingerprint(), made.current().fingerprint());
@@ -109,23 +94,13 @@ fn processes_that_start_at_once_agree_on_one_keyring() {
     let start = std::sync::Barrier::new(8);
     let load = || {
         start.wait();
-        load_or_create(&path, true, NOW)
-            .unwrap()
-            .current()
-            .fingerprint()
+        load_or_create(&path, true, NOW).unwrap().current().fingerprint()
     };
     let fingerprints: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(
-        fingerprints
-            .windows(2)
-            .all(|pair| pair.first() == pair.last())
-    );
+    assert!(fingerprints.windows(2).all(|pair| pair.first() == pair.last()));
     assert_eq!(names(&directory), ["keyring.json"]);
 }
 
@@ -133,24 +108,15 @@ fn processes_that_start_at_once_agree_on_one_keyring() {
 fn an_absent_keyring_is_to_be_restored() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("keyring.json");
-    for refusal in [
-        load_or_create(&path, false, NOW).err(),
-        rotate(&path, NOW).err(),
-    ] {
+    for refusal in [load_or_create(&path, false, NOW).err(), rotate(&path, NOW).err()] {
         let refusal = refusal.unwrap();
         assert!(matches!(refusal, KeyringError::Absent { .. }));
-        assert!(
-            refusal.to_string().contains("Restore it from backup"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().contains("Restore it from backup"), "{refusal}");
     }
     assert!(names(&directory).is_empty());
     let nowhere = directory.path().join("absent/keyring.json");
     let refusal = load_or_create(&nowhere, true, NOW).err().unwrap();
-    assert!(
-        refusal.to_string().starts_with("cannot create"),
-        "{refusal}"
-    );
+    assert!(refusal.to_string().starts_with("cannot create"), "{refusal}");
 }
 
 #[test]
@@ -170,10 +136,7 @@ fn what_is_no_regular_file_is_refused() {
     let directory = TempDir::new().unwrap();
     for path in [directory.path(), Path::new("/dev/null")] {
         let refusal = load_or_create(path, true, NOW).err().unwrap();
-        assert!(
-            matches!(refusal, KeyringError::NotRegular { .. }),
-            "{refusal}"
-        );
+        assert!(matches!(refusal, KeyringError::NotRegular { .. }), "{refusal}");
     }
 }
 
@@ -202,11 +165,7 @@ fn what_is_no_keyring_is_refused_without_a_word_of_it() {
 fn contradictory_keys_are_refused() {
     let twice = document("0", &[entry("0", KEY), entry("0", KEY)]);
     check_refused(&twice, 0o600, "version 0 occurs twice");
-    check_refused(
-        &document("1", &[entry("0", KEY)]),
-        0o600,
-        "current version 1 is not among",
-    );
+    check_refused(&document("1", &[entry("0", KEY)]), 0o600, "current version 1 is not among");
     check_refused(&document("0", &[]), 0o600, "current version 0 is not among");
 }
 
@@ -223,10 +182,7 @@ fn rotation_keeps_the_old_keys_and_mints_with_the_new() {
     assert!(after.recognise(old.secret.as_str()).unwrap().digest == old.digest);
     assert!(after.recognise(new.secret.as_str()).is_some());
     assert!(before.recognise(new.secret.as_str()).is_none());
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(names(&directory), ["keyring.json"]);
 }
 
@@ -242,10 +198,7 @@ fn rotation_ends_when_all_versions_are_taken() {
     let refusal = rotate(&path, NOW).unwrap_err();
     assert!(refusal.to_string().contains("all 62 versions"), "{refusal}");
     assert_eq!(fs::read(&path).unwrap(), full);
-    assert_eq!(
-        load_or_create(&path, false, NOW).unwrap().keys().count(),
-        62
-    );
+    assert_eq!(load_or_create(&path, false, NOW).unwrap().keys().count(), 62);
 }
 
 #[test]

@@ -14,7 +14,11 @@ fn rule(default: Option<Duration>, max: Option<Duration>, required: bool) -> Exp
 }
 
 #[track_caller]
-fn check(asked: Expiration, rule: ExpiryRule, expected: Result<Option<Timestamp>, InvalidExpiration>) {
+fn check(
+    asked: Expiration,
+    rule: ExpiryRule,
+    expected: Result<Option<Timestamp>, InvalidExpiration>,
+) {
     assert_eq!(asked.resolve(&rule, NOW), expected);
 }
 

@@ -22,11 +22,7 @@ fn allowed(entries: &[&str]) -> AllowedNetworks {
 #[track_caller]
 fn check_permits(entries: &[&str], address: &str, expected: bool) {
     let address = parse_address(address).unwrap();
-    assert_eq!(
-        allowed(entries).permits(address),
-        expected,
-        "{entries:?} {address}"
-    );
+    assert_eq!(allowed(entries).permits(address), expected, "{entries:?} {address}");
 }
 
 #[test]
@@ -43,10 +39,7 @@ fn networks_and_bare_addresses_are_read() {
 
 #[test]
 fn host_bits_are_refused_with_what_to_write() {
-    check_refused(
-        "10.0.0.1/8",
-        "10.0.0.1/8 has host bits set; write 10.0.0.0/8 or 10.0.0.1/32",
-    );
+    check_refused("10.0.0.1/8", "10.0.0.1/8 has host bits set; write 10.0.0.0/8 or 10.0.0.1/32");
     check_refused("1.2.3.4/0", "write 0.0.0.0/0 or 1.2.3.4/32");
     check_refused("192.0.2.1/31", "write 192.0.2.0/31 or 192.0.2.1/32");
     check_refused("2001:db8::1/64", "write 2001:db8::/64 or 2001:db8::1/128");
@@ -180,10 +173,7 @@ fn json_is_a_list_of_strings_read_as_strictly() {
     let networks = allowed(&["10.0.0.0/8", "::1"]);
     let json = serde_json::to_string(&networks).unwrap();
     assert_eq!(json, r#"["10.0.0.0/8","::1/128"]"#);
-    assert_eq!(
-        serde_json::from_str::<AllowedNetworks>(&json).unwrap(),
-        networks
-    );
+    assert_eq!(serde_json::from_str::<AllowedNetworks>(&json).unwrap(), networks);
     assert!(serde_json::from_str::<AllowedNetworks>(r#"["10.0.0.1/8"]"#).is_err());
 }
 

@@ -33,7 +33,8 @@ impl CompiledPolicy {
             return None;
         }
         let isolated = all(&policy).filter(|(_, scope)| scope.isolated).map(|(id, _)| id).collect();
-        let mut compiled = Self { index, isolated, closures: Vec::new(), roles: HashMap::new(), policy };
+        let mut compiled =
+            Self { index, isolated, closures: Vec::new(), roles: HashMap::new(), policy };
         compiled.closures = compiled.close();
         compiled.roles = (compiled.policy.roles.iter())
             .map(|role| (role.name.clone(), compiled.expand(&role.scopes)))
@@ -64,17 +65,15 @@ impl CompiledPolicy {
         reach.collect()
     }
 
-    /// The scopes that a name or glob stands for, and whether it is a literal name.
-    /// A name that is a scope is that scope, also where it has a `*`.
-    fn named<'a>(&'a self, name: &'a str) -> Box<dyn Iterator<Item = (ScopeId, bool)> + 'a> {
-        match self.index.get(name) {
-            Some(id) => Box::new(std::iter::once((*id, true))),
-            None => Box::new(
-                all(&self.policy)
-                    .filter(move |(_, scope)| !scope.isolated && glob_matches(name, &scope.name))
-                    .map(|(id, _)| (id, false)),
-            ),
-        }
+    /// The scopes that a name or glob stands for, and whether it names them
+    /// literally. A text with `*` is a glob also where a scope is named so: the scope
+    /// `*` that implies `*` implies everything.
+    fn named<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (ScopeId, bool)> + 'a {
+        let literal = self.index.get(text).map(|id| (*id, true));
+        let matching = all(&self.policy)
+            .filter(move |(_, scope)| !scope.isolated && glob_matches(text, &scope.name))
+            .map(|(id, _)| (id, false));
+        literal.into_iter().chain(matching.take(if text.contains('*') { usize::MAX } else { 0 }))
     }
 
     /// Everything that a list of names and globs allows. Unknown names allow nothing.
@@ -134,14 +133,16 @@ impl CompiledPolicy {
 
     /// Whether the scope implies every one that is not isolated, of several.
     pub fn is_admin_like(&self, scope: ScopeId) -> bool {
-        let open = all(&self.policy).map(|(id, _)| id).collect::<ScopeSet>().without(&self.isolated);
+        let open =
+            all(&self.policy).map(|(id, _)| id).collect::<ScopeSet>().without(&self.isolated);
         let reach = self.closures.get(scope.place());
         open.iter().count() > 1 && reach.is_some_and(|reach| open.is_subset(reach))
     }
 
     /// The key type of a name, or the default for no name.
     pub fn key_type(&self, name: &str) -> Option<&KeyType> {
-        let wanted = |kind: &&KeyType| if name.is_empty() { kind.is_default } else { kind.name == name };
+        let wanted =
+            |kind: &&KeyType| if name.is_empty() { kind.is_default } else { kind.name == name };
         self.policy.key_types.iter().find(wanted)
     }
 }

@@ -54,10 +54,7 @@ impl Pattern {
     /// # Errors
     /// [`InvalidPattern`] when it breaks a bound of [`Path`] or has a wildcard where none can be.
     pub fn parse(grammar: &Grammar, text: &str) -> Result<Self, InvalidPattern> {
-        Ok(Self {
-            reach: Reach::parse(grammar, text)?,
-            text: text.into(),
-        })
+        Ok(Self { reach: Reach::parse(grammar, text)?, text: text.into() })
     }
 
     /// Parses a pattern as a constraint has it: a plain path, that is one without any wildcard,
@@ -142,11 +139,7 @@ impl Reach {
             .into_iter()
             .map(|name| Segment::parse(grammar, name))
             .collect::<Result<_, _>>()?;
-        Ok(if is_subtree {
-            Self::Subtree(segments)
-        } else {
-            Self::Exactly(segments)
-        })
+        Ok(if is_subtree { Self::Subtree(segments) } else { Self::Exactly(segments) })
     }
 }
 

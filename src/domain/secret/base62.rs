@@ -45,9 +45,7 @@ pub(super) fn encode<const N: usize>(mut number: u64) -> [u8; N] {
 /// The number that `text` spells; none for a foreign character or a number of 2^64 or more.
 pub(super) fn decode(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0_u64, |number, &digit| {
-        number
-            .checked_mul(u64::from(BASE))?
-            .checked_add(u64::from(value(digit)?))
+        number.checked_mul(u64::from(BASE))?.checked_add(u64::from(value(digit)?))
     })
 }
 

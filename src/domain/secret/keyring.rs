@@ -71,10 +71,7 @@ impl SigningKey {
     /// Prepares a signing key. The caller wipes its own copy of the bytes.
     #[must_use]
     pub fn new(version: KeyVersion, bytes: &[u8; Self::LEN]) -> Self {
-        Self {
-            version,
-            key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
-        }
+        Self { version, key: hmac::Key::new(hmac::HMAC_SHA256, bytes) }
     }
 
     /// The version that secrets signed by this key carry.
@@ -198,10 +195,7 @@ impl Keyring {
         let tag = base62::encode::<TAG_LEN>(u64::from_be_bytes(tag));
         text.extend(tag.map(char::from));
         text.extend(checksum(text.as_bytes()).map(char::from));
-        Ok(Minted {
-            secret: Secret::new(text),
-            digest,
-        })
+        Ok(Minted { secret: Secret::new(text), digest })
     }
 
     /// The digest of a secret that this keyring minted.
@@ -213,10 +207,7 @@ impl Keyring {
         let claim = Claim::parse(presented)?;
         let key = self.keys().find(|key| key.version == claim.version)?;
         let (tag, digest) = key.sign(claim.signed);
-        bool::from(tag.ct_eq(&claim.tag)).then_some(Recognised {
-            digest,
-            version: claim.version,
-        })
+        bool::from(tag.ct_eq(&claim.tag)).then_some(Recognised { digest, version: claim.version })
     }
 }
 

@@ -25,9 +25,7 @@ impl Prefix {
     /// # Errors
     /// [`InvalidPrefix`] when the text does not match; nothing is folded or trimmed.
     pub fn parse(text: &str) -> Result<Self, InvalidPrefix> {
-        Self::is_well_formed(text.as_bytes())
-            .then(|| Self(text.to_owned()))
-            .ok_or(InvalidPrefix)
+        Self::is_well_formed(text.as_bytes()).then(|| Self(text.to_owned())).ok_or(InvalidPrefix)
     }
 
     /// The text.
@@ -42,9 +40,7 @@ impl Prefix {
             && text.first().is_some_and(u8::is_ascii_lowercase)
             && text.split(|byte| *byte == b'_').all(|word| {
                 !word.is_empty()
-                    && word
-                        .iter()
-                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             })
     }
 }

@@ -33,10 +33,8 @@ fn version(character: char) -> KeyVersion {
 }
 
 fn keyring(current: char, keys: &[(char, u8)]) -> Keyring {
-    let keys = keys
-        .iter()
-        .map(|&(name, byte)| SigningKey::new(version(name), &[byte; 32]))
-        .collect();
+    let keys =
+        keys.iter().map(|&(name, byte)| SigningKey::new(version(name), &[byte; 32])).collect();
     Keyring::new(keys, version(current)).unwrap()
 }
 
@@ -146,11 +144,7 @@ fn another_case_or_an_extra_character_is_refused() {
             .chars()
             .next()
             .map(|c| {
-                if c.is_ascii_uppercase() {
-                    c.to_ascii_lowercase()
-                } else {
-                    c.to_ascii_uppercase()
-                }
+                if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }
             })
             .into_iter()
             .chain(back.chars().skip(1))
@@ -172,24 +166,12 @@ fn a_correct_signature_does_not_excuse_a_malformed_secret() {
         with_checksum(&format!("{signed}{}", str::from_utf8(&tag).unwrap()))
     };
     let random = "r".repeat(RANDOM_LEN);
-    let names = [
-        "",
-        "k",
-        "Kw",
-        "1kw",
-        "kw_",
-        "k__w",
-        "kw-x",
-        "abcdefghijklmnopqrstu",
-    ];
+    let names = ["", "k", "Kw", "1kw", "kw_", "k__w", "kw-x", "abcdefghijklmnopqrstu"];
     for name in names {
         check_refused(&keyring, &signed_properly(&format!("{name}_0{random}")));
     }
     check_refused(&keyring, &signed_properly(&format!("kw-0{random}")));
-    check_refused(
-        &keyring,
-        &signed_properly(&format!("kw_0-{}", random.split_at(1).1)),
-    );
+    check_refused(&keyring, &signed_properly(&format!("kw_0-{}", random.split_at(1).1)));
     let sound = signed_properly(&format!("kw_0{random}"));
     assert!(keyring.recognise(&sound).is_some());
 }
@@ -215,10 +197,7 @@ fn an_old_version_still_recognises_its_secrets() {
     let newer = keyring('z', &[('0', 7), ('z', 9), ('A', 3)]);
     assert_eq!(newer.recognise(KNOWN).unwrap().version, version('0'));
     let minted = newer.mint(&prefix(), &SystemRandom::new()).unwrap();
-    assert_eq!(
-        newer.recognise(minted.secret.as_str()).unwrap().version,
-        version('z')
-    );
+    assert_eq!(newer.recognise(minted.secret.as_str()).unwrap().version, version('z'));
     assert_eq!(newer.keys().count(), 3);
 }
 
@@ -238,10 +217,7 @@ fn the_same_bytes_under_another_version_or_prefix_make_another_digest() {
 #[test]
 fn a_failing_or_stuck_generator_mints_nothing() {
     let keyring = keyring('0', &[('0', 7)]);
-    assert_eq!(
-        keyring.mint_from(&prefix(), |_| Err(Unspecified)).err(),
-        Some(NoEntropy)
-    );
+    assert_eq!(keyring.mint_from(&prefix(), |_| Err(Unspecified)).err(), Some(NoEntropy));
     let stuck = |bytes: &mut [u8]| {
         bytes.fill(255);
         Ok(())

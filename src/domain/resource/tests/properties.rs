@@ -13,12 +13,7 @@ fn universe() -> Vec<String> {
             .flat_map(|path| ["a", "b", "z"].map(|name| format!("{path}/{name}")))
             .collect();
         paths.extend(layer.iter().cloned());
-        paths.extend(
-            layer
-                .iter()
-                .filter_map(|path| path.strip_prefix('/'))
-                .map(str::to_owned),
-        );
+        paths.extend(layer.iter().filter_map(|path| path.strip_prefix('/')).map(str::to_owned));
     }
     paths
 }
@@ -35,11 +30,7 @@ fn oracle(pattern: &[&str], path: &[&str]) -> bool {
 }
 
 fn split(text: &str) -> Vec<&str> {
-    if text == "/" {
-        vec![""]
-    } else {
-        text.split('/').collect()
-    }
+    if text == "/" { vec![""] } else { text.split('/').collect() }
 }
 
 /// Patterns of up to three segments over `a`, `b` and the wildcard.

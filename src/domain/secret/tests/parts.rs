@@ -2,10 +2,7 @@ use super::*;
 
 #[test]
 fn a_tag_of_two_to_the_64_or_more_is_refused() {
-    assert_eq!(
-        base62::decode(&base62::encode::<TAG_LEN>(u64::MAX)),
-        Some(u64::MAX)
-    );
+    assert_eq!(base62::decode(&base62::encode::<TAG_LEN>(u64::MAX)), Some(u64::MAX));
     assert_eq!(base62::encode::<TAG_LEN>(u64::MAX), *b"LygHa16AHYF");
     assert_eq!(base62::decode(b"LygHa16AHYG"), None);
     assert_eq!(base62::decode(b"zzzzzzzzzzz"), None);
@@ -15,10 +12,7 @@ fn a_tag_of_two_to_the_64_or_more_is_refused() {
 #[test]
 fn versions_are_the_62_characters() {
     let all: String = KeyVersion::all().map(char::from).collect();
-    assert_eq!(
-        all,
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    );
+    assert_eq!(all, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
     for character in ['_', ' ', 'é', '-', '\u{ff10}'] {
         assert_eq!(KeyVersion::try_from(character), Err(InvalidKeyVersion));
     }
@@ -41,30 +35,17 @@ fn random_digits_are_unbiased() {
     // 1,000 expected of each, standard deviation 31.4: eight of them is never.
     for version in KeyVersion::all().map(char::from) {
         let count = *counts.get(version as usize).unwrap();
-        assert!(
-            (750..1_250).contains(&count),
-            "{version} occurs {count} times"
-        );
+        assert!((750..1_250).contains(&count), "{version} occurs {count} times");
     }
     assert_eq!(counts.iter().sum::<u32>(), 62_000);
 }
 
 #[test]
 fn prefixes_follow_their_grammar() {
-    for text in [
-        "kw",
-        "a1",
-        "mfk_live",
-        "avyex",
-        "a_1_b2",
-        "abcdefghijklmnopqrst",
-    ] {
+    for text in ["kw", "a1", "mfk_live", "avyex", "a_1_b2", "abcdefghijklmnopqrst"] {
         assert_eq!(Prefix::parse(text).unwrap().as_str(), text);
         let json = serde_json::to_string(&Prefix::parse(text).unwrap()).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Prefix>(&json).unwrap().to_string(),
-            text
-        );
+        assert_eq!(serde_json::from_str::<Prefix>(&json).unwrap().to_string(), text);
     }
     for text in [
         "",
@@ -88,23 +69,11 @@ fn prefixes_follow_their_grammar() {
 #[test]
 fn a_keyring_needs_its_current_key_and_distinct_versions() {
     let keys = |names: &str| {
-        names
-            .chars()
-            .map(|name| SigningKey::new(version(name), &[1; 32]))
-            .collect::<Vec<_>>()
+        names.chars().map(|name| SigningKey::new(version(name), &[1; 32])).collect::<Vec<_>>()
     };
     let refusal = |names: &str, current| Keyring::new(keys(names), version(current)).err();
     assert_eq!(refusal("0", '0'), None);
-    assert_eq!(
-        refusal("", '0'),
-        Some(InvalidKeyring::CurrentMissing(version('0')))
-    );
-    assert_eq!(
-        refusal("01", '2'),
-        Some(InvalidKeyring::CurrentMissing(version('2')))
-    );
-    assert_eq!(
-        refusal("010", '1'),
-        Some(InvalidKeyring::Duplicate(version('0')))
-    );
+    assert_eq!(refusal("", '0'), Some(InvalidKeyring::CurrentMissing(version('0'))));
+    assert_eq!(refusal("01", '2'), Some(InvalidKeyring::CurrentMissing(version('2'))));
+    assert_eq!(refusal("010", '1'), Some(InvalidKeyring::Duplicate(version('0'))));
 }

@@ -1,0 +1,229 @@
+//! The back: one multi-thread runtime for everything that must not run on a front thread.
+//!
+//! A front thread serves thousands of calls and must never wait for a database, a file or a lock. It hands such work to
+//! [`Back`] and awaits the answer.
+
+use std::future::Future;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::task::TaskTracker;
+
+/// What became of the work in hand when something stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Drained {
+    /// All of it ended by itself.
+    All,
+    /// Time ran out: this many tasks or connections were cut off.
+    CutOff(usize),
+}
+
+impl Drained {
+    /// The outcome where `left` remained when time ran out.
+    pub const fn with_left(left: usize) -> Self {
+        if left == 0 {
+            Self::All
+        } else {
+            Self::CutOff(left)
+        }
+    }
+
+    /// The outcome of both together.
+    pub const fn and(self, other: Self) -> Self {
+        Self::with_left(self.left() + other.left())
+    }
+
+    const fn left(self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::CutOff(left) => left,
+        }
+    }
+}
+
+/// The work was not done, or not to its end: it panicked, or the back is stopping. Nothing is known of its effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the back did not finish the work")]
+pub struct Stopped;
+
+/// Hands work to the back runtime, from any thread and any runtime. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Back {
+    handle: Handle,
+    tasks: TaskTracker,
+}
+
+impl Back {
+    /// Starts the runtime with `threads` worker threads (at least 1), named `back-0`, `back-1`, …
+    ///
+    /// # Errors
+    /// When the system refuses threads or descriptors.
+    pub fn start(threads: usize) -> io::Result<(BackRuntime, Self)> {
+        let next = AtomicUsize::new(0);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name_fn(move || format!("back-{}", next.fetch_add(1, Ordering::Relaxed)))
+            .enable_all()
+            .build()?;
+        let tasks = TaskTracker::new();
+        let back = Self {
+            handle: runtime.handle().clone(),
+            tasks: tasks.clone(),
+        };
+        Ok((BackRuntime { runtime, tasks }, back))
+    }
+
+    /// Runs `future` on the back and awaits its output.
+    ///
+    /// Once this has been polled, `future` runs to its end even if the caller goes away: a mutation is never cut in half
+    /// by a client that hangs up or whose deadline passes.
+    ///
+    /// # Errors
+    /// [`Stopped`] when `future` panics, and when the back is stopping.
+    pub async fn run<F>(&self, future: F) -> Result<F::Output, Stopped>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        if self.tasks.is_closed() {
+            return Err(Stopped);
+        }
+        self.tasks
+            .spawn_on(future, &self.handle)
+            .await
+            .map_err(|_| Stopped)
+    }
+}
+
+/// Owns the back runtime: whoever holds it decides when the back stops.
+#[derive(Debug)]
+pub struct BackRuntime {
+    runtime: Runtime,
+    tasks: TaskTracker,
+}
+
+impl BackRuntime {
+    /// Runs `future` on the calling thread, in the back runtime. Must not be called from within a runtime.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Refuses new work, waits at most `timeout` for what [`Back::run`] has begun, then cuts off the rest. Must not be
+    /// called from within a runtime.
+    pub fn shutdown(self, timeout: Duration) -> Drained {
+        self.tasks.close();
+        let ended = self.runtime.block_on(async {
+            tokio::time::timeout(timeout, self.tasks.wait())
+                .await
+                .is_ok()
+        });
+        let drained = if ended {
+            Drained::All
+        } else {
+            Drained::with_left(self.tasks.len())
+        };
+        self.runtime.shutdown_background();
+        drained
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use std::future::pending;
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn front() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn work_from_another_runtime_runs_on_a_back_thread() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let name =
+            front().block_on(back.run(async { std::thread::current().name().map(str::to_owned) }));
+        assert_eq!(name, Ok(Some("back-0".to_owned())));
+        assert_eq!(runtime.shutdown(LONG), Drained::All);
+    }
+
+    #[test]
+    fn work_goes_on_when_its_caller_goes_away() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let (begin, begun) = oneshot::channel::<()>();
+        let (done, is_done) = mpsc::channel();
+        front().block_on(async {
+            let work = back.run(async move {
+                begun.await.unwrap();
+                done.send("whole").unwrap();
+            });
+            tokio::select! {
+                biased;
+                _ = work => panic!("nobody let it begin"),
+                () = std::future::ready(()) => {}
+            }
+        });
+        begin.send(()).unwrap();
+        assert_eq!(is_done.recv_timeout(LONG), Ok("whole"));
+        assert_eq!(runtime.shutdown(LONG), Drained::All);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_that_work_alone() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let outcome: Result<(), _> = runtime.block_on(back.run(async { panic!("deliberate") }));
+        assert_eq!(outcome, Err(Stopped));
+        assert_eq!(runtime.block_on(back.run(async { 7 })), Ok(7));
+    }
+
+    #[test]
+    fn shutdown_waits_for_work_in_hand() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let (begin, begun) = oneshot::channel::<()>();
+        let (started, is_started) = oneshot::channel();
+        let caller = std::thread::spawn(move || {
+            front().block_on(back.run(async move {
+                started.send(()).unwrap();
+                begun.await.is_ok()
+            }))
+        });
+        runtime.block_on(is_started).unwrap();
+        let stopper = std::thread::spawn(move || runtime.shutdown(LONG));
+        begin.send(()).unwrap();
+        assert_eq!(stopper.join().unwrap(), Drained::All);
+        assert_eq!(caller.join().unwrap(), Ok(true));
+    }
+
+    #[test]
+    fn shutdown_is_bounded_and_says_what_it_cut_off() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let (started, is_started) = oneshot::channel();
+        let caller = std::thread::spawn(move || {
+            front().block_on(back.run(async move {
+                started.send(()).unwrap();
+                pending::<()>().await;
+            }))
+        });
+        runtime.block_on(is_started).unwrap();
+        assert_eq!(
+            runtime.shutdown(Duration::from_millis(10)),
+            Drained::CutOff(1)
+        );
+        assert_eq!(caller.join().unwrap(), Err(Stopped));
+    }
+
+    #[test]
+    fn nothing_is_begun_after_shutdown() {
+        let (runtime, back) = Back::start(1).unwrap();
+        assert_eq!(runtime.shutdown(LONG), Drained::All);
+        assert_eq!(front().block_on(back.run(async { 7 })), Err(Stopped));
+    }
+}

@@ -1,0 +1,166 @@
+//! Every setting: its meaning, default, bounds and environment variable.
+//!
+//! Three layers, the later one wins: the defaults below, a TOML file, the environment. A setting `section.name` is the
+//! variable `KEYWARD__SECTION__NAME`. The doubled underscore is deliberate: Kubernetes puts `KEYWARD_PORT` and
+//! `KEYWARD_SERVICE_HOST` into every pod beside a service called `keyward`, and those are no settings of ours.
+//!
+//! This module is the only one that reads the environment.
+
+mod invalid;
+mod sections;
+mod server;
+mod table;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
+use serde::Deserialize;
+
+pub use invalid::{InvalidSettings, Problem};
+pub use sections::{BackSettings, DatabaseSettings, KeyringSettings, LogFormat, LogSettings};
+pub use server::ServerSettings;
+pub use table::{SETTINGS, Setting, markdown};
+
+/// What the name of each of our environment variables begins with.
+pub const VARIABLE_PREFIX: &str = "KEYWARD__";
+
+/// All settings of one process, one struct per concern.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The listener, its connections and calls.
+    pub server: ServerSettings,
+    /// The runtime behind the front.
+    pub back: BackSettings,
+    /// Where the records are kept.
+    pub database: DatabaseSettings,
+    /// Where the master keys are kept.
+    pub keyring: KeyringSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// Reads the defaults, then `file`, then the variables in `environment` that begin with [`VARIABLE_PREFIX`].
+    ///
+    /// # Errors
+    /// An unreadable file or a value of the wrong type is reported alone, as nothing can be said about the rest. Unknown
+    /// settings are reported together, and so are values out of range and values that contradict each other.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, InvalidSettings> {
+        let mut unknown = Vec::new();
+        let mut builder = Config::builder();
+        if let Some(path) = file {
+            let source = read(path)?;
+            unknown.extend(unknown_in(&source));
+            builder = builder.add_source(source);
+        }
+        for (variable, value) in environment.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
+            match SETTINGS.iter().find(|known| known.variable() == variable) {
+                Some(setting) => {
+                    builder = builder
+                        .set_override(setting.name, value)
+                        .map_err(Problem::from)?;
+                }
+                None => unknown.push(Problem::Unknown { name: variable }),
+            }
+        }
+        InvalidSettings::if_any(unknown)?;
+
+        let settings: Self = builder
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(Problem::from)?;
+        InvalidSettings::if_any(settings.problems())?;
+        Ok(settings)
+    }
+
+    /// [`Settings::load`] with the variables of this process.
+    ///
+    /// # Errors
+    /// Those of [`Settings::load`], and every variable of ours that is not UTF-8.
+    pub fn from_environment(file: Option<&Path>) -> Result<Self, InvalidSettings> {
+        Self::load(file, readable(std::env::vars_os())?.into_iter())
+    }
+
+    /// The settings in effect, one `section.name = value` per line in the order of [`SETTINGS`]; valid TOML. No setting
+    /// holds a secret: secrets are in files that settings point to.
+    #[must_use]
+    pub fn print(&self) -> String {
+        SETTINGS
+            .iter()
+            .map(|setting| format!("{} = {}\n", setting.name, setting.value(self)))
+            .collect()
+    }
+
+    /// Values out of range, in the order of [`SETTINGS`], then contradictions.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<_> = SETTINGS
+            .iter()
+            .filter_map(|setting| setting.out_of_range(self))
+            .collect();
+        problems.extend(self.server.contradictions());
+        problems.extend(self.log.contradictions());
+        problems.extend(sections::shared_files(&self.database, &self.keyring));
+        problems
+    }
+}
+
+/// The variables of ours among `all`; an error names every one that is not UTF-8.
+fn readable(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, InvalidSettings> {
+    let mut variables = Vec::new();
+    let mut garbled = Vec::new();
+    let prefix = VARIABLE_PREFIX.as_bytes();
+    for (name, value) in all.filter(|(name, _)| name.as_encoded_bytes().starts_with(prefix)) {
+        let shown = name.to_string_lossy().into_owned();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            (Ok(_), Err(_)) | (Err(_), _) => garbled.push(Problem::NotUtf8 { variable: shown }),
+        }
+    }
+    InvalidSettings::if_any(garbled)?;
+    Ok(variables)
+}
+
+fn read(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Problem> {
+    let text = std::fs::read_to_string(path).map_err(|error| Problem::Unreadable {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    })?;
+    let source = File::from_str(&text, FileFormat::Toml);
+    source.collect().map_err(|error| Problem::Unreadable {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    })?;
+    Ok(source)
+}
+
+fn unknown_in(source: &impl Source) -> Vec<Problem> {
+    let mut names = Vec::new();
+    leaves("", source.collect().unwrap_or_default(), &mut names);
+    names.sort_unstable();
+    names.retain(|name| SETTINGS.iter().all(|setting| setting.name != name));
+    names
+        .into_iter()
+        .map(|name| Problem::Unknown { name })
+        .collect()
+}
+
+/// Dotted names of everything in `table` that is not itself a table.
+fn leaves(prefix: &str, table: Map<String, Value>, names: &mut Vec<String>) {
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        match value.kind {
+            ValueKind::Table(inner) => leaves(&format!("{name}."), inner, names),
+            _ => names.push(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Settings of everything but the front.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::Problem;
+
+/// The runtime behind the front.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackSettings {
+    /// Threads for everything that is not the front: storage, administration, export.
+    pub threads: usize,
+}
+
+impl Default for BackSettings {
+    fn default() -> Self {
+        Self { threads: 2 }
+    }
+}
+
+/// Where the records are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// Connections that read at once, beside the one that writes.
+    pub read_connections: u32,
+    /// Milliseconds to wait for another process that holds the file.
+    pub busy_timeout_ms: u64,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("keyward.db"),
+            read_connections: 4,
+            busy_timeout_ms: 5_000,
+        }
+    }
+}
+
+/// Where the master keys are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyringSettings {
+    /// The keyring file.
+    pub path: PathBuf,
+}
+
+impl Default for KeyringSettings {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("keyward.keyring"),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// A level, or `target=level` directives separated by commas, as [`Targets`] reads them.
+    pub level: String,
+    /// One line of text or one JSON object per event.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl LogSettings {
+    pub(super) fn contradictions(&self) -> Option<Problem> {
+        let read = self.level.split(',').all(is_directive) && self.level.parse::<Targets>().is_ok();
+        (!read).then(|| Problem::Refused {
+            name: "log.level",
+            value: format!("{:?}", self.level),
+            bound: "off, error, warn, info, debug, trace or target=level directives".to_owned(),
+        })
+    }
+}
+
+/// Stricter than [`Targets`], to which a misspelt level is a target, logged in full while all else falls silent.
+fn is_directive(directive: &str) -> bool {
+    let level = directive
+        .rsplit_once('=')
+        .map_or(directive, |(_, level)| level);
+    !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+impl LogFormat {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(given: String) -> Result<Self, String> {
+        [Self::Text, Self::Json]
+            .into_iter()
+            .find(|format| format.name() == given)
+            .ok_or_else(|| format!("invalid format {given:?}, expected text or json"))
+    }
+}
+
+/// Compares names as written: two names for one file are found by whoever opens it.
+pub(super) fn shared_files(
+    database: &DatabaseSettings,
+    keyring: &KeyringSettings,
+) -> Option<Problem> {
+    (database.path == keyring.path).then(|| Problem::Refused {
+        name: "keyring.path",
+        value: format!("{:?}", keyring.path),
+        bound: "another file than database.path".to_owned(),
+    })
+}

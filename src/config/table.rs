@@ -1,0 +1,270 @@
+//! The settings as data: printed, documented and bounded from one list.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use super::{Problem, Settings, VARIABLE_PREFIX};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Dotted name, `section.name`.
+    pub name: &'static str,
+    /// What it does, in one sentence, with its unit.
+    pub meaning: &'static str,
+    read: Read,
+}
+
+/// How a setting's value is found, and its bounds where it has some.
+#[derive(Debug)]
+enum Read {
+    Number(RangeInclusive<u64>, fn(&Settings) -> u64),
+    Flag(fn(&Settings) -> bool),
+    Word(fn(&Settings) -> String),
+    File(fn(&Settings) -> &Path),
+}
+
+/// A setting's value as TOML writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shown {
+    Number(u64),
+    Flag(bool),
+    Text(String),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            // A string of JSON is one of TOML.
+            Self::Text(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
+        }
+    }
+}
+
+impl Setting {
+    /// The environment variable, `KEYWARD__SECTION__NAME`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        variable_of(self.name)
+    }
+
+    /// The default, as TOML writes it.
+    #[must_use]
+    pub fn default_value(&self) -> String {
+        self.value(&Settings::default()).to_string()
+    }
+
+    /// Lowest and highest value allowed, for a number.
+    #[must_use]
+    pub fn bounds(&self) -> Option<&RangeInclusive<u64>> {
+        match &self.read {
+            Read::Number(bounds, _) => Some(bounds),
+            Read::Flag(_) | Read::Word(_) | Read::File(_) => None,
+        }
+    }
+
+    pub(super) fn value(&self, settings: &Settings) -> Shown {
+        match self.read {
+            Read::Number(_, read) => Shown::Number(read(settings)),
+            Read::Flag(read) => Shown::Flag(read(settings)),
+            Read::Word(read) => Shown::Text(read(settings)),
+            Read::File(read) => Shown::Text(read(settings).to_string_lossy().into_owned()),
+        }
+    }
+
+    pub(super) fn out_of_range(&self, settings: &Settings) -> Option<Problem> {
+        let bound = match &self.read {
+            Read::Number(bounds, read) if !bounds.contains(&read(settings)) => {
+                format!("from {} to {}", bounds.start(), bounds.end())
+            }
+            Read::File(read) if read(settings).as_os_str().is_empty() => {
+                "the path of a file".to_owned()
+            }
+            Read::Number(..) | Read::Flag(_) | Read::Word(_) | Read::File(_) => return None,
+        };
+        Some(Problem::Refused {
+            name: self.name,
+            value: self.value(settings).to_string(),
+            bound,
+        })
+    }
+}
+
+pub(super) fn variable_of(name: &str) -> String {
+    format!(
+        "{VARIABLE_PREFIX}{}",
+        name.replace('.', "__").to_uppercase()
+    )
+}
+
+/// The table of settings as the README shows it, in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let header =
+        "| Setting | Variable | Default | Bounds | Meaning |\n|---|---|---|---|---|\n".to_owned();
+    SETTINGS.iter().fold(header, |table, setting| {
+        let bounds = setting.bounds().map_or(String::new(), |bounds| {
+            format!("{} – {}", bounds.start(), bounds.end())
+        });
+        let (name, variable, default, meaning) = (
+            setting.name,
+            setting.variable(),
+            setting.default_value(),
+            setting.meaning,
+        );
+        table + &format!("| `{name}` | `{variable}` | `{default}` | {bounds} | {meaning} |\n")
+    })
+}
+
+const fn number(
+    name: &'static str,
+    bounds: RangeInclusive<u64>,
+    meaning: &'static str,
+    read: fn(&Settings) -> u64,
+) -> Setting {
+    Setting {
+        name,
+        meaning,
+        read: Read::Number(bounds, read),
+    }
+}
+
+const fn flag(name: &'static str, meaning: &'static str, read: fn(&Settings) -> bool) -> Setting {
+    Setting {
+        name,
+        meaning,
+        read: Read::Flag(read),
+    }
+}
+
+const fn word(name: &'static str, meaning: &'static str, read: fn(&Settings) -> String) -> Setting {
+    Setting {
+        name,
+        meaning,
+        read: Read::Word(read),
+    }
+}
+
+const fn file(name: &'static str, meaning: &'static str, read: fn(&Settings) -> &Path) -> Setting {
+    Setting {
+        name,
+        meaning,
+        read: Read::File(read),
+    }
+}
+
+/// Every setting, in the order in which they are printed and documented.
+pub static SETTINGS: &[Setting] = &[
+    word("server.listen", "Address and port to listen on.", |s| {
+        s.server.listen.to_string()
+    }),
+    number(
+        "server.front_threads",
+        0..=1_024,
+        "Threads that serve connections; 0 stands for one per available core.",
+        |s| s.server.front_threads as u64,
+    ),
+    number(
+        "server.max_connections",
+        1..=1_000_000,
+        "Connections open at once; one more is closed as soon as it is accepted.",
+        |s| s.server.max_connections as u64,
+    ),
+    number(
+        "server.max_concurrent_streams",
+        1..=100_000,
+        "Calls in flight at once on one connection.",
+        |s| u64::from(s.server.max_concurrent_streams),
+    ),
+    number(
+        "server.max_header_bytes",
+        KIB..=MIB,
+        "Bytes of all headers of one call.",
+        |s| u64::from(s.server.max_header_bytes),
+    ),
+    number(
+        "server.max_message_bytes",
+        KIB..=64 * MIB,
+        "Bytes of one request message.",
+        |s| s.server.max_message_bytes as u64,
+    ),
+    number(
+        "server.max_in_flight",
+        1..=1_000_000,
+        "Calls in flight at once in the process; one more is answered RESOURCE_EXHAUSTED.",
+        |s| s.server.max_in_flight as u64,
+    ),
+    number(
+        "server.deadline_max_ms",
+        1..=HOUR_MS,
+        "Milliseconds a call may take at most, and when its caller names no deadline.",
+        |s| s.server.deadline_max_ms,
+    ),
+    number(
+        "server.keepalive_interval_ms",
+        SECOND_MS..=24 * HOUR_MS,
+        "Milliseconds without traffic after which a connection is pinged.",
+        |s| s.server.keepalive_interval_ms,
+    ),
+    number(
+        "server.keepalive_timeout_ms",
+        SECOND_MS..=HOUR_MS,
+        "Milliseconds after which a connection that leaves a ping unanswered is closed; at most the interval.",
+        |s| s.server.keepalive_timeout_ms,
+    ),
+    number(
+        "server.drain_timeout_ms",
+        1..=HOUR_MS,
+        "Milliseconds that calls in flight are given to end when the process stops.",
+        |s| s.server.drain_timeout_ms,
+    ),
+    number(
+        "server.handshake_timeout_ms",
+        1..=HOUR_MS,
+        "Milliseconds a new connection is given to send the HTTP/2 preface.",
+        |s| s.server.handshake_timeout_ms,
+    ),
+    flag(
+        "server.reflection",
+        "Whether the gRPC reflection services are served.",
+        |s| s.server.reflection,
+    ),
+    number(
+        "back.threads",
+        1..=1_024,
+        "Threads for everything that is not the front.",
+        |s| s.back.threads as u64,
+    ),
+    file("database.path", "The SQLite file.", |s| &s.database.path),
+    number(
+        "database.read_connections",
+        1..=1_024,
+        "Connections that read at once, beside the one that writes.",
+        |s| u64::from(s.database.read_connections),
+    ),
+    number(
+        "database.busy_timeout_ms",
+        1..=HOUR_MS,
+        "Milliseconds to wait for another process that holds the database file.",
+        |s| s.database.busy_timeout_ms,
+    ),
+    file("keyring.path", "The keyring file.", |s| &s.keyring.path),
+    word(
+        "log.level",
+        "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas.",
+        |s| s.log.level.clone(),
+    ),
+    word(
+        "log.format",
+        "`text` for people, `json` for collectors.",
+        |s| s.log.format.name().to_owned(),
+    ),
+];

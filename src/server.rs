@@ -1,0 +1,99 @@
+//! The front: accepts connections and serves HTTP/2 on threads that each run a runtime of their own.
+//!
+//! One acceptor hands connections to the front threads in turn. A connection stays on its thread, so a call costs no
+//! wake-up of another thread and no lock.
+
+mod acceptor;
+mod connection;
+mod front;
+mod seldom;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::Service;
+
+use crate::back::Drained;
+use crate::config::ServerSettings;
+use acceptor::Acceptor;
+use connection::Connections;
+use front::Fronts;
+
+/// The address at the other end of the connection that a request came by, among the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// The front cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The system refuses threads or descriptors.
+    #[error("a front thread cannot be started")]
+    Start(#[from] io::Error),
+    /// A front thread ended while the server ran, and its connections with it. The other threads drain; the process
+    /// should end, so that whoever supervises it starts it anew.
+    #[error("a front thread died")]
+    FrontDied,
+}
+
+/// What the front serves: answers every request, and is cloned for each.
+pub trait Answers:
+    Service<
+        Request<Incoming>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Serves the connections that arrive at `listener` with `service` until `shutdown` is cancelled. Then it stops
+/// listening, tells every client to open no more calls (GOAWAY), waits at most `settings.drain_timeout()` for the calls
+/// in flight and closes what is left.
+///
+/// Must be called from within a runtime, which does the accepting alone. When the future is dropped, the front threads
+/// drain by themselves in the same way.
+///
+/// # Errors
+/// [`ServerError::Start`] before anything is accepted, [`ServerError::FrontDied`] at any time.
+pub async fn run<S: Answers>(
+    listener: TcpListener,
+    service: S,
+    settings: &ServerSettings,
+    shutdown: CancellationToken,
+) -> Result<Drained, ServerError> {
+    let stop = shutdown.child_token();
+    let _stops_with_this_future = stop.clone().drop_guard();
+    let connections = Connections::new(settings, stop.clone());
+    let (mut fronts, queues) = Fronts::start(settings.front_threads(), &service, &connections)?;
+    let mut acceptor = Acceptor::new(settings.max_connections, queues);
+
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        died = fronts.one_dies() => return Err(died),
+        () = acceptor.accept_from(&listener) => {}
+    }
+    drop(listener);
+    fronts.drained().await
+}

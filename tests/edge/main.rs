@@ -1,0 +1,7 @@
+//! The front and the layers around the services, by a real client over TCP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod calls;
+mod connections;
+mod drain;
+mod support;

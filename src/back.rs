@@ -24,11 +24,7 @@ pub enum Drained {
 impl Drained {
     /// The outcome where `left` remained when time ran out.
     pub const fn with_left(left: usize) -> Self {
-        if left == 0 {
-            Self::All
-        } else {
-            Self::CutOff(left)
-        }
+        if left == 0 { Self::All } else { Self::CutOff(left) }
     }
 
     /// The outcome of both together.
@@ -69,10 +65,7 @@ impl Back {
             .enable_all()
             .build()?;
         let tasks = TaskTracker::new();
-        let back = Self {
-            handle: runtime.handle().clone(),
-            tasks: tasks.clone(),
-        };
+        let back = Self { handle: runtime.handle().clone(), tasks: tasks.clone() };
         Ok((BackRuntime { runtime, tasks }, back))
     }
 
@@ -90,10 +83,7 @@ impl Back {
         if self.tasks.is_closed() {
             return Err(Stopped);
         }
-        self.tasks
-            .spawn_on(future, &self.handle)
-            .await
-            .map_err(|_| Stopped)
+        self.tasks.spawn_on(future, &self.handle).await.map_err(|_| Stopped)
     }
 }
 
@@ -114,16 +104,10 @@ impl BackRuntime {
     /// called from within a runtime.
     pub fn shutdown(self, timeout: Duration) -> Drained {
         self.tasks.close();
-        let ended = self.runtime.block_on(async {
-            tokio::time::timeout(timeout, self.tasks.wait())
-                .await
-                .is_ok()
-        });
-        let drained = if ended {
-            Drained::All
-        } else {
-            Drained::with_left(self.tasks.len())
-        };
+        let ended = self
+            .runtime
+            .block_on(async { tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok() });
+        let drained = if ended { Drained::All } else { Drained::with_left(self.tasks.len()) };
         self.runtime.shutdown_background();
         drained
     }
@@ -213,10 +197,7 @@ mod tests {
             }))
         });
         runtime.block_on(is_started).unwrap();
-        assert_eq!(
-            runtime.shutdown(Duration::from_millis(10)),
-            Drained::CutOff(1)
-        );
+        assert_eq!(runtime.shutdown(Duration::from_millis(10)), Drained::CutOff(1));
         assert_eq!(caller.join().unwrap(), Err(Stopped));
     }
 

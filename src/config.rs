@@ -61,19 +61,15 @@ impl Settings {
         for (variable, value) in environment.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
             match SETTINGS.iter().find(|known| known.variable() == variable) {
                 Some(setting) => {
-                    builder = builder
-                        .set_override(setting.name, value)
-                        .map_err(Problem::from)?;
+                    builder = builder.set_override(setting.name, value).map_err(Problem::from)?;
                 }
                 None => unknown.push(Problem::Unknown { name: variable }),
             }
         }
         InvalidSettings::if_any(unknown)?;
 
-        let settings: Self = builder
-            .build()
-            .and_then(Config::try_deserialize)
-            .map_err(Problem::from)?;
+        let settings: Self =
+            builder.build().and_then(Config::try_deserialize).map_err(Problem::from)?;
         InvalidSettings::if_any(settings.problems())?;
         Ok(settings)
     }
@@ -98,10 +94,8 @@ impl Settings {
 
     /// Values out of range, in the order of [`SETTINGS`], then contradictions.
     fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> = SETTINGS
-            .iter()
-            .filter_map(|setting| setting.out_of_range(self))
-            .collect();
+        let mut problems: Vec<_> =
+            SETTINGS.iter().filter_map(|setting| setting.out_of_range(self)).collect();
         problems.extend(self.server.contradictions());
         problems.extend(self.log.contradictions());
         problems.extend(sections::shared_files(&self.database, &self.keyring));
@@ -128,15 +122,12 @@ fn readable(
 }
 
 fn read(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Problem> {
-    let text = std::fs::read_to_string(path).map_err(|error| Problem::Unreadable {
-        path: path.to_owned(),
-        cause: error.to_string(),
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::Unreadable { path: path.to_owned(), cause: error.to_string() })?;
     let source = File::from_str(&text, FileFormat::Toml);
-    source.collect().map_err(|error| Problem::Unreadable {
-        path: path.to_owned(),
-        cause: error.to_string(),
-    })?;
+    source
+        .collect()
+        .map_err(|error| Problem::Unreadable { path: path.to_owned(), cause: error.to_string() })?;
     Ok(source)
 }
 
@@ -145,10 +136,7 @@ fn unknown_in(source: &impl Source) -> Vec<Problem> {
     leaves("", source.collect().unwrap_or_default(), &mut names);
     names.sort_unstable();
     names.retain(|name| SETTINGS.iter().all(|setting| setting.name != name));
-    names
-        .into_iter()
-        .map(|name| Problem::Unknown { name })
-        .collect()
+    names.into_iter().map(|name| Problem::Unknown { name }).collect()
 }
 
 /// Dotted names of everything in `table` that is not itself a table.

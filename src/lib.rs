@@ -1,6 +1,17 @@
 //! Keyward manages API keys and answers, for every request that another backend
 //! receives, whose key it is and what it may do.
 
+pub mod admin;
+pub mod app;
+pub mod back;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod grpc;
+pub mod introspect;
 pub mod keyring;
+pub mod logging;
 pub mod proto;
+pub mod server;
+pub mod store;

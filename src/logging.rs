@@ -87,10 +87,7 @@ mod tests {
 
     fn logged(level: &str, format: LogFormat, events: impl FnOnce()) -> String {
         let lines = Lines::default();
-        let settings = LogSettings {
-            level: level.to_owned(),
-            format,
-        };
+        let settings = LogSettings { level: level.to_owned(), format };
         let writer = lines.clone();
         let subscriber = subscriber(&settings, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, events);
@@ -134,10 +131,7 @@ mod tests {
             let _ = std::panic::catch_unwind(|| panic!("kw_live_material"));
             let _ = std::panic::take_hook();
         });
-        assert!(
-            text.contains("logging.rs") && text.contains("panicked"),
-            "{text}"
-        );
+        assert!(text.contains("logging.rs") && text.contains("panicked"), "{text}");
         assert!(!text.contains("material"), "{text}");
     }
 }

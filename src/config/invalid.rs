@@ -56,9 +56,7 @@ impl From<ConfigError> for Problem {
             }
             _ => String::new(),
         };
-        Self::Mistyped {
-            cause: format!("{error}{variable}"),
-        }
+        Self::Mistyped { cause: format!("{error}{variable}") }
     }
 }
 
@@ -74,11 +72,7 @@ impl InvalidSettings {
     }
 
     pub(super) fn if_any(problems: Vec<Problem>) -> Result<(), Self> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(problems))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
     }
 }
 
@@ -91,9 +85,7 @@ impl From<Problem> for InvalidSettings {
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("invalid settings:")?;
-        self.0
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

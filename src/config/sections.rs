@@ -35,11 +35,7 @@ pub struct DatabaseSettings {
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("keyward.db"),
-            read_connections: 4,
-            busy_timeout_ms: 5_000,
-        }
+        Self { path: PathBuf::from("keyward.db"), read_connections: 4, busy_timeout_ms: 5_000 }
     }
 }
 
@@ -53,9 +49,7 @@ pub struct KeyringSettings {
 
 impl Default for KeyringSettings {
     fn default() -> Self {
-        Self {
-            path: PathBuf::from("keyward.keyring"),
-        }
+        Self { path: PathBuf::from("keyward.keyring") }
     }
 }
 
@@ -71,10 +65,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { level: "info".to_owned(), format: LogFormat::Text }
     }
 }
 
@@ -91,9 +82,7 @@ impl LogSettings {
 
 /// Stricter than [`Targets`], to which a misspelt level is a target, logged in full while all else falls silent.
 fn is_directive(directive: &str) -> bool {
-    let level = directive
-        .rsplit_once('=')
-        .map_or(directive, |(_, level)| level);
+    let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
     !level.is_empty() && level.parse::<LevelFilter>().is_ok()
 }
 

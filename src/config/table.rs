@@ -90,19 +90,12 @@ impl Setting {
             }
             Read::Number(..) | Read::Flag(_) | Read::Word(_) | Read::File(_) => return None,
         };
-        Some(Problem::Refused {
-            name: self.name,
-            value: self.value(settings).to_string(),
-            bound,
-        })
+        Some(Problem::Refused { name: self.name, value: self.value(settings).to_string(), bound })
     }
 }
 
 pub(super) fn variable_of(name: &str) -> String {
-    format!(
-        "{VARIABLE_PREFIX}{}",
-        name.replace('.', "__").to_uppercase()
-    )
+    format!("{VARIABLE_PREFIX}{}", name.replace('.', "__").to_uppercase())
 }
 
 /// The table of settings as the README shows it, in Markdown.
@@ -111,15 +104,11 @@ pub fn markdown() -> String {
     let header =
         "| Setting | Variable | Default | Bounds | Meaning |\n|---|---|---|---|---|\n".to_owned();
     SETTINGS.iter().fold(header, |table, setting| {
-        let bounds = setting.bounds().map_or(String::new(), |bounds| {
-            format!("{} – {}", bounds.start(), bounds.end())
-        });
-        let (name, variable, default, meaning) = (
-            setting.name,
-            setting.variable(),
-            setting.default_value(),
-            setting.meaning,
-        );
+        let bounds = setting
+            .bounds()
+            .map_or(String::new(), |bounds| format!("{} – {}", bounds.start(), bounds.end()));
+        let (name, variable, default, meaning) =
+            (setting.name, setting.variable(), setting.default_value(), setting.meaning);
         table + &format!("| `{name}` | `{variable}` | `{default}` | {bounds} | {meaning} |\n")
     })
 }
@@ -130,42 +119,24 @@ const fn number(
     meaning: &'static str,
     read: fn(&Settings) -> u64,
 ) -> Setting {
-    Setting {
-        name,
-        meaning,
-        read: Read::Number(bounds, read),
-    }
+    Setting { name, meaning, read: Read::Number(bounds, read) }
 }
 
 const fn flag(name: &'static str, meaning: &'static str, read: fn(&Settings) -> bool) -> Setting {
-    Setting {
-        name,
-        meaning,
-        read: Read::Flag(read),
-    }
+    Setting { name, meaning, read: Read::Flag(read) }
 }
 
 const fn word(name: &'static str, meaning: &'static str, read: fn(&Settings) -> String) -> Setting {
-    Setting {
-        name,
-        meaning,
-        read: Read::Word(read),
-    }
+    Setting { name, meaning, read: Read::Word(read) }
 }
 
 const fn file(name: &'static str, meaning: &'static str, read: fn(&Settings) -> &Path) -> Setting {
-    Setting {
-        name,
-        meaning,
-        read: Read::File(read),
-    }
+    Setting { name, meaning, read: Read::File(read) }
 }
 
 /// Every setting, in the order in which they are printed and documented.
 pub static SETTINGS: &[Setting] = &[
-    word("server.listen", "Address and port to listen on.", |s| {
-        s.server.listen.to_string()
-    }),
+    word("server.listen", "Address and port to listen on.", |s| s.server.listen.to_string()),
     number(
         "server.front_threads",
         0..=1_024,
@@ -184,18 +155,12 @@ pub static SETTINGS: &[Setting] = &[
         "Calls in flight at once on one connection.",
         |s| u64::from(s.server.max_concurrent_streams),
     ),
-    number(
-        "server.max_header_bytes",
-        KIB..=MIB,
-        "Bytes of all headers of one call.",
-        |s| u64::from(s.server.max_header_bytes),
-    ),
-    number(
-        "server.max_message_bytes",
-        KIB..=64 * MIB,
-        "Bytes of one request message.",
-        |s| s.server.max_message_bytes as u64,
-    ),
+    number("server.max_header_bytes", KIB..=MIB, "Bytes of all headers of one call.", |s| {
+        u64::from(s.server.max_header_bytes)
+    }),
+    number("server.max_message_bytes", KIB..=64 * MIB, "Bytes of one request message.", |s| {
+        s.server.max_message_bytes as u64
+    }),
     number(
         "server.max_in_flight",
         1..=1_000_000,
@@ -232,17 +197,12 @@ pub static SETTINGS: &[Setting] = &[
         "Milliseconds a new connection is given to send the HTTP/2 preface.",
         |s| s.server.handshake_timeout_ms,
     ),
-    flag(
-        "server.reflection",
-        "Whether the gRPC reflection services are served.",
-        |s| s.server.reflection,
-    ),
-    number(
-        "back.threads",
-        1..=1_024,
-        "Threads for everything that is not the front.",
-        |s| s.back.threads as u64,
-    ),
+    flag("server.reflection", "Whether the gRPC reflection services are served.", |s| {
+        s.server.reflection
+    }),
+    number("back.threads", 1..=1_024, "Threads for everything that is not the front.", |s| {
+        s.back.threads as u64
+    }),
     file("database.path", "The SQLite file.", |s| &s.database.path),
     number(
         "database.read_connections",
@@ -262,9 +222,7 @@ pub static SETTINGS: &[Setting] = &[
         "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas.",
         |s| s.log.level.clone(),
     ),
-    word(
-        "log.format",
-        "`text` for people, `json` for collectors.",
-        |s| s.log.format.name().to_owned(),
-    ),
+    word("log.format", "`text` for people, `json` for collectors.", |s| {
+        s.log.format.name().to_owned()
+    }),
 ];

@@ -24,12 +24,8 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 
 #[track_caller]
 fn refused(pairs: &[(&str, &str)], expected: &[&str]) {
-    let lines: Vec<_> = load(pairs)
-        .unwrap_err()
-        .problems()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let lines: Vec<_> =
+        load(pairs).unwrap_err().problems().iter().map(ToString::to_string).collect();
     assert_eq!(lines, expected);
 }
 
@@ -69,22 +65,15 @@ fn what_is_printed_can_be_read_back() {
     ])
     .unwrap();
     let file = file(&settings.print());
-    assert_eq!(
-        Settings::load(Some(file.path()), variables(&[])),
-        Ok(settings)
-    );
+    assert_eq!(Settings::load(Some(file.path()), variables(&[])), Ok(settings));
 }
 
 #[test]
 fn the_table_lists_every_field() {
     let debug = format!("{:#?}", Settings::default());
-    let fields = debug
-        .lines()
-        .filter(|line| line.starts_with("        ") && !line.starts_with("         "));
-    assert_eq!(
-        fields.filter(|line| line.contains(": ")).count(),
-        SETTINGS.len()
-    );
+    let fields =
+        debug.lines().filter(|line| line.starts_with("        ") && !line.starts_with("         "));
+    assert_eq!(fields.filter(|line| line.contains(": ")).count(), SETTINGS.len());
     assert_eq!(markdown().lines().count(), SETTINGS.len() + 2);
 }
 
@@ -113,9 +102,8 @@ fn every_variable_reaches_its_own_setting() {
 
 #[test]
 fn both_ends_of_every_range_are_allowed_and_one_beyond_is_not() {
-    for (setting, bounds) in SETTINGS
-        .iter()
-        .filter_map(|setting| Some((setting, setting.bounds()?)))
+    for (setting, bounds) in
+        SETTINGS.iter().filter_map(|setting| Some((setting, setting.bounds()?)))
     {
         let wide = ("KEYWARD__SERVER__KEEPALIVE_INTERVAL_MS", "86400000");
         let narrow = ("KEYWARD__SERVER__KEEPALIVE_TIMEOUT_MS", "1000");
@@ -126,17 +114,9 @@ fn both_ends_of_every_range_are_allowed_and_one_beyond_is_not() {
             pairs.push((&variable, &value));
             load(&pairs).is_ok()
         };
-        assert!(
-            given(*bounds.start()) && given(*bounds.end()),
-            "{}",
-            setting.name
-        );
+        assert!(given(*bounds.start()) && given(*bounds.end()), "{}", setting.name);
         assert!(!given(bounds.end() + 1), "{}", setting.name);
-        assert!(
-            *bounds.start() == 0 || !given(bounds.start() - 1),
-            "{}",
-            setting.name
-        );
+        assert!(*bounds.start() == 0 || !given(bounds.start() - 1), "{}", setting.name);
     }
 }
 
@@ -181,27 +161,19 @@ fn unknown_variables_are_refused_by_name() {
             ("KEYWARD__SERVER", "x"),
             ("keyward__server__listen", "x"),
         ],
-        &[
-            "unknown setting KEYWARD__SERVER__LISEN",
-            "unknown setting KEYWARD__SERVER",
-        ],
+        &["unknown setting KEYWARD__SERVER__LISEN", "unknown setting KEYWARD__SERVER"],
     );
 }
 
 #[test]
 fn variables_that_kubernetes_sets_for_a_service_are_not_ours() {
-    assert_eq!(
-        load(&[("KEYWARD_PORT", "tcp://10.0.0.1:50051")]),
-        Ok(Settings::default())
-    );
+    assert_eq!(load(&[("KEYWARD_PORT", "tcp://10.0.0.1:50051")]), Ok(Settings::default()));
 }
 
 #[test]
 fn unknown_settings_of_a_file_are_refused_by_name() {
     let file = file("colour = 1\n[server]\nlisen = \"x\"\nlog.level = \"info\"\n");
-    let error = Settings::load(Some(file.path()), variables(&[]))
-        .unwrap_err()
-        .to_string();
+    let error = Settings::load(Some(file.path()), variables(&[])).unwrap_err().to_string();
     assert_eq!(
         error,
         "invalid settings:\n  unknown setting colour\n  unknown setting server.lisen\n  unknown setting server.log.level"
@@ -211,16 +183,8 @@ fn unknown_settings_of_a_file_are_refused_by_name() {
 #[test]
 fn a_mistyped_value_names_its_setting_and_variable() {
     for (variable, value, name) in [
-        (
-            "KEYWARD__SERVER__MAX_IN_FLIGHT",
-            "many",
-            "server.max_in_flight",
-        ),
-        (
-            "KEYWARD__SERVER__MAX_HEADER_BYTES",
-            "-1",
-            "server.max_header_bytes",
-        ),
+        ("KEYWARD__SERVER__MAX_IN_FLIGHT", "many", "server.max_in_flight"),
+        ("KEYWARD__SERVER__MAX_HEADER_BYTES", "-1", "server.max_header_bytes"),
         ("KEYWARD__SERVER__LISTEN", "localhost", "server.listen"),
         ("KEYWARD__LOG__FORMAT", "xml", "log.format"),
     ] {
@@ -233,9 +197,7 @@ fn a_mistyped_value_names_its_setting_and_variable() {
 fn a_file_that_is_missing_or_no_toml_is_named() {
     let broken = file("[server");
     for path in [broken.path(), Path::new("/nowhere/keyward.toml")] {
-        let text = Settings::load(Some(path), variables(&[]))
-            .unwrap_err()
-            .to_string();
+        let text = Settings::load(Some(path), variables(&[])).unwrap_err().to_string();
         assert!(text.contains(path.to_str().unwrap()), "{text}");
     }
 }
@@ -243,26 +205,13 @@ fn a_file_that_is_missing_or_no_toml_is_named() {
 #[test]
 fn no_front_threads_means_one_per_core() {
     assert!(ServerSettings::default().front_threads() >= 1);
-    assert_eq!(
-        ServerSettings {
-            front_threads: 3,
-            ..ServerSettings::default()
-        }
-        .front_threads(),
-        3
-    );
+    assert_eq!(ServerSettings { front_threads: 3, ..ServerSettings::default() }.front_threads(), 3);
 }
 
 #[test]
 fn a_level_is_a_word_or_directives() {
     let level = |level| load(&[("KEYWARD__LOG__LEVEL", level)]).is_ok();
-    for good in [
-        "off",
-        "INFO",
-        "info,h2=off",
-        "keyward::store=debug",
-        "warn,hyper=info,h2=error",
-    ] {
+    for good in ["off", "INFO", "info,h2=off", "keyward::store=debug", "warn,hyper=info,h2=error"] {
         assert!(level(good), "{good}");
     }
     for bad in ["", "inf", "info,", "keyward", "keyward=", "keyward=loud"] {

@@ -15,6 +15,9 @@ pub enum Refused {
     ScopeMissing(SystemScope),
     /// Its key does not reach the resource, of which it is told nothing.
     Hidden(String),
+    /// The key of the workspace `system` that it would make or handle is broader than
+    /// its own, in these fields.
+    Broader(Vec<&'static str>),
 }
 
 impl Caller {
@@ -26,6 +29,24 @@ impl Caller {
     /// Its key.
     pub fn key(&self) -> &LiveKey {
         &self.0
+    }
+
+    /// What the log calls it.
+    pub fn actor(&self) -> String {
+        self.0.key().name.to_string()
+    }
+
+    /// Whether it may make or handle this key. Whoever has a key of the workspace
+    /// `system` is a caller too, and none makes one that is more than itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the key is one of a caller, and broader.
+    pub fn may_handle(&self, key: &LiveKey) -> Result<(), Refused> {
+        if key.key().name.workspace != Id::system() || self.0.covers(key) {
+            return Ok(());
+        }
+        Err(Refused::Broader(self.0.shortfall(key)))
     }
 
     fn number(&self, scope: SystemScope) -> Option<ScopeId> {

@@ -28,6 +28,18 @@ pub struct Stored<T> {
     pub update_time: Timestamp,
 }
 
+impl<T> Stored<T> {
+    /// What the log says, without the value.
+    pub fn stamp(&self) -> Stored<()> {
+        Stored {
+            value: (),
+            revision: self.revision,
+            create_time: self.create_time,
+            update_time: self.update_time,
+        }
+    }
+}
+
 /// All that a decision about one secret rests on, of one moment.
 #[derive(Debug)]
 pub struct Facts {
@@ -173,18 +185,28 @@ impl LiveKey {
         scopes
     }
 
+    /// In which fields of its record `other`, of the same policy, reaches further than
+    /// this key. An absent bound is never inside one.
+    pub fn shortfall(&self, other: &Self) -> Vec<&'static str> {
+        let (ours, theirs) = (self.key(), other.key());
+        let in_time = match (ours.expire_time, theirs.expire_time) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(ours), Some(theirs)) => theirs <= ours,
+        };
+        let held = [
+            ("grants", self.covers_scopes(other)),
+            ("constraint", self.constraint.covers(&other.constraint)),
+            ("allowed_cidrs", ours.allowed_cidrs.covers(&theirs.allowed_cidrs)),
+            ("expire_time", in_time),
+        ];
+        held.into_iter().filter(|(_, held)| !held).map(|(field, _)| field).collect()
+    }
+
     /// Whether `other`, of the same policy, can do nothing that this key cannot:
-    /// in scopes, resources, networks and time. An absent bound is never inside one.
+    /// in scopes, resources, networks and time.
     pub fn covers(&self, other: &Self) -> bool {
-        self.covers_scopes(other)
-            && self.constraint.covers(&other.constraint)
-            && self.confinement.covers(&other.constraint)
-            && self.key().allowed_cidrs.covers(&other.key().allowed_cidrs)
-            && match (self.key().expire_time, other.key().expire_time) {
-                (None, _) => true,
-                (Some(_), None) => false,
-                (Some(ours), Some(theirs)) => theirs <= ours,
-            }
+        self.shortfall(other).is_empty() && self.confinement.covers(&other.constraint)
     }
 
     fn covers_scopes(&self, other: &Self) -> bool {

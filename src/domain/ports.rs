@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Deed, Event, Kind, Revision},
@@ -170,7 +171,7 @@ pub enum KeyOrder {
 }
 
 /// Where a list of keys goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyCursor {
     /// After the key made at this moment.
     CreateTime(Timestamp, Id),

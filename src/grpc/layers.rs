@@ -3,19 +3,18 @@
 //! | what | answer | reason |
 //! |---|---|---|
 //! | not POST; not `application/grpc` | HTTP 405; HTTP 415 | – |
-//! | more calls in flight than the process takes | RESOURCE_EXHAUSTED, RetryInfo | [`TOO_MANY_IN_FLIGHT`] |
-//! | a `grpc-timeout` that is none | INVALID_ARGUMENT | [`MALFORMED_REQUEST`] |
-//! | the deadline passes | DEADLINE_EXCEEDED | [`DEADLINE_EXCEEDED`] |
-//! | no message, or bytes that are no message | INVALID_ARGUMENT | [`MALFORMED_REQUEST`] |
-//! | a compressed message | UNIMPLEMENTED | [`MALFORMED_REQUEST`] |
-//! | a message too large | RESOURCE_EXHAUSTED | [`MESSAGE_TOO_LARGE`] |
-//! | no such method | UNIMPLEMENTED | [`UNKNOWN_METHOD`] |
+//! | more calls in flight than the process takes | RESOURCE_EXHAUSTED, RetryInfo | TOO_MANY_IN_FLIGHT |
+//! | a `grpc-timeout` that is none | INVALID_ARGUMENT | MALFORMED_REQUEST |
+//! | the deadline passes | DEADLINE_EXCEEDED | DEADLINE_EXCEEDED |
+//! | no message, or bytes that are no message | INVALID_ARGUMENT | MALFORMED_REQUEST |
+//! | a compressed message | UNIMPLEMENTED | MALFORMED_REQUEST |
+//! | a message too large | RESOURCE_EXHAUSTED | MESSAGE_TOO_LARGE |
+//! | no such method | UNIMPLEMENTED | UNKNOWN_METHOD |
 
 mod deadline;
 mod explain;
 mod protocol;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,23 +26,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::{Service, ServiceExt as _};
 
-/// Domain of every ErrorInfo.
-pub const ERROR_DOMAIN: &str = "keyward.v1";
-/// The deadline passed before there was an answer.
-pub const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
-/// The process has as many calls in flight as it takes.
-pub const TOO_MANY_IN_FLIGHT: &str = "TOO_MANY_IN_FLIGHT";
-/// The request is no gRPC request, or its body no message.
-pub const MALFORMED_REQUEST: &str = "MALFORMED_REQUEST";
-/// The request message has more bytes than the server takes.
-pub const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
-/// The server has no such method.
-pub const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
+use super::status::{info, with_details};
+use crate::proto::ErrorReason;
 
-/// When a caller should try again that met [`TOO_MANY_IN_FLIGHT`]: most calls take less.
+/// When a caller should try again that met TOO_MANY_IN_FLIGHT: most calls take less.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The bounds of every call.
@@ -73,9 +61,7 @@ pub fn edge<B>(
 where
     B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(
-        limits.max_in_flight.min(Semaphore::MAX_PERMITS),
-    ));
+    let places = Arc::new(Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)));
     tower::service_fn(move |request| {
         let (routes, places) = (routes.clone(), Arc::clone(&places));
         async move { Ok(answer(routes, places, limits, request).await) }
@@ -126,10 +112,8 @@ fn finish(
 }
 
 fn too_many_in_flight(max_in_flight: usize) -> Status {
-    let mut details = info(
-        TOO_MANY_IN_FLIGHT,
-        [("max_in_flight", max_in_flight.to_string())],
-    );
+    let mut details =
+        info(ErrorReason::TooManyInFlight, [("max_in_flight", max_in_flight.to_string())]);
     details.set_retry_info(Some(RETRY_DELAY));
     with_details(
         &Status::resource_exhausted(
@@ -137,13 +121,4 @@ fn too_many_in_flight(max_in_flight: usize) -> Status {
         ),
         details,
     )
-}
-
-fn info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> ErrorDetails {
-    let metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
-    ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata)
-}
-
-fn with_details(status: &Status, details: ErrorDetails) -> Status {
-    Status::with_error_details(status.code(), status.message(), details)
 }

@@ -71,11 +71,7 @@ impl Acceptor {
             .try_acquire_owned()
             .map_err(|_| "server.max_connections are open")?;
         let stream = ready_to_move(stream).map_err(|_| "the connection broke at once")?;
-        let mut accepted = Accepted {
-            stream,
-            peer,
-            place,
-        };
+        let mut accepted = Accepted { stream, peer, place };
         for _ in 0..self.queues.len() {
             self.next = (self.next + 1) % self.queues.len();
             let Some(queue) = self.queues.get(self.next) else {

@@ -70,11 +70,7 @@ impl Connections {
 
     /// Serves one connection to its end. After `stop` it takes no more calls, and ends with the last one in flight.
     pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
-        let Accepted {
-            stream,
-            peer,
-            place: _until_the_end,
-        } = accepted;
+        let Accepted { stream, peer, place: _until_the_end } = accepted;
         let greeted = tokio::time::timeout(self.handshake_timeout, greet(stream));
         let io = match self.stop.run_until_cancelled(greeted).await {
             Some(Ok(Ok(io))) => io,
@@ -109,10 +105,7 @@ async fn greet(stream: std::net::TcpStream) -> io::Result<impl AsyncRead + Async
     let mut preface = *PREFACE;
     read.read_exact(&mut preface).await?;
     if preface != *PREFACE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "no HTTP/2 preface",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no HTTP/2 preface"));
     }
     Ok(tokio::io::join(Cursor::new(preface).chain(read), write))
 }

@@ -36,19 +36,14 @@ impl Fronts {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (queue, arrivals) = mpsc::channel(QUEUE_LENGTH);
             let (tell_end, end) = oneshot::channel();
-            let front = Front {
-                arrivals,
-                service: service.clone(),
-                connections: connections.clone(),
-            };
-            thread::Builder::new()
-                .name(format!("front-{index}"))
-                .spawn(move || {
-                    let drained = runtime.block_on(front.serve());
-                    drop(runtime);
-                    // Nobody listens any more when `run` was dropped.
-                    let _ = tell_end.send(drained);
-                })?;
+            let front =
+                Front { arrivals, service: service.clone(), connections: connections.clone() };
+            thread::Builder::new().name(format!("front-{index}")).spawn(move || {
+                let drained = runtime.block_on(front.serve());
+                drop(runtime);
+                // Nobody listens any more when `run` was dropped.
+                let _ = tell_end.send(drained);
+            })?;
             queues.push(queue);
             ends.push(end);
         }
@@ -82,17 +77,10 @@ impl<S: Answers> Front<S> {
     /// Serves until told to stop, then waits for what is open. The rest ends with the runtime.
     async fn serve(mut self) -> Drained {
         let open = TaskTracker::new();
-        while let Some(Some(accepted)) = self
-            .connections
-            .stop
-            .run_until_cancelled(self.arrivals.recv())
-            .await
+        while let Some(Some(accepted)) =
+            self.connections.stop.run_until_cancelled(self.arrivals.recv()).await
         {
-            open.spawn(
-                self.connections
-                    .clone()
-                    .serve(accepted, self.service.clone()),
-            );
+            open.spawn(self.connections.clone().serve(accepted, self.service.clone()));
         }
         // What still waits in the queue is closed unserved: its clients have been promised nothing.
         drop(self.arrivals);

@@ -16,10 +16,7 @@ impl Seldom {
     /// Counts one occurrence. `Some(count)` where a line is due: `count` occurrences since the last one, this included.
     pub(super) fn tell(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
-        if self
-            .told
-            .is_some_and(|told| now.saturating_duration_since(told) < PERIOD)
-        {
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < PERIOD) {
             return None;
         }
         self.told = Some(now);

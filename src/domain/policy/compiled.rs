@@ -1,6 +1,8 @@
 //! A checked policy as numbered scopes and bit sets.
 
 mod check;
+
+pub(crate) use check::unknown;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
-use super::{DEADLINE_EXCEEDED, MALFORMED_REQUEST, info, with_details};
+use crate::{
+    grpc::status::{info, with_details},
+    proto::ErrorReason,
+};
 
 /// The header by which a caller names the time it gives the call.
 const HEADER: &str = "grpc-timeout";
@@ -25,7 +28,7 @@ pub(super) fn of(headers: &HeaderMap, max: Duration) -> Result<Duration, Status>
                 &Status::invalid_argument(
                     "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n",
                 ),
-                info(MALFORMED_REQUEST, [("header", HEADER.to_owned())]),
+                info(ErrorReason::MalformedRequest, [("header", HEADER.to_owned())]),
             )
         }),
     }
@@ -35,10 +38,7 @@ pub(super) fn of(headers: &HeaderMap, max: Duration) -> Result<Duration, Status>
 pub(super) fn exceeded(deadline: Duration) -> Status {
     with_details(
         &Status::deadline_exceeded("the deadline passed before there was an answer"),
-        info(
-            DEADLINE_EXCEEDED,
-            [("deadline_ms", deadline.as_millis().to_string())],
-        ),
+        info(ErrorReason::DeadlineExceeded, [("deadline_ms", deadline.as_millis().to_string())]),
     )
 }
 
@@ -96,18 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_no_timeout_is_refused() {
-        for value in [
-            "",
-            "S",
-            "1",
-            "1s",
-            "-1S",
-            "+1S",
-            "1.5S",
-            " 1S",
-            "1S ",
-            "123456789m",
-        ] {
+        for value in ["", "S", "1", "1s", "-1S", "+1S", "1.5S", " 1S", "1S ", "123456789m"] {
             check(value, None);
         }
     }

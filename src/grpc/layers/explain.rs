@@ -8,23 +8,21 @@ use http::HeaderMap;
 use tonic::Status;
 use tonic_types::ErrorDetails;
 
-use super::{MALFORMED_REQUEST, MESSAGE_TOO_LARGE, UNKNOWN_METHOD, info, with_details};
+use crate::{
+    grpc::status::{info, with_details},
+    proto::ErrorReason,
+};
 
 const NO_MESSAGE: &str = "Missing request message";
 /// Beginnings of what is said of a body that is no message. The rest may quote the body and is never passed on.
-const BAD_MESSAGE: [&str; 3] = [
-    "failed to decode Protobuf message",
-    "protocol error",
-    "Unexpected EOF decoding stream",
-];
+const BAD_MESSAGE: [&str; 3] =
+    ["failed to decode Protobuf message", "protocol error", "Unexpected EOF decoding stream"];
 const TOO_LARGE: &str = "Error, decoded message length too large";
 const COMPRESSED: &str = "Content is compressed with";
 
 /// Replaces in `headers`, the head or the trailers of a response, a status that tonic left without details.
 pub(super) fn explain(headers: &mut HeaderMap, max_message_bytes: usize) {
-    let failed = headers
-        .get(Status::GRPC_STATUS)
-        .is_some_and(|code| code != "0");
+    let failed = headers.get(Status::GRPC_STATUS).is_some_and(|code| code != "0");
     if !failed || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
         return;
     }
@@ -39,32 +37,26 @@ fn explained(status: &Status, max_message_bytes: usize) -> Option<Status> {
     let (replaced, details): (Status, ErrorDetails) = if said.starts_with(NO_MESSAGE) {
         let text =
             "the body is empty; an empty message is five zero bytes: no compression, length 0";
-        (Status::invalid_argument(text), info(MALFORMED_REQUEST, []))
-    } else if BAD_MESSAGE
-        .iter()
-        .any(|beginning| said.starts_with(beginning))
-    {
+        (Status::invalid_argument(text), info(ErrorReason::MalformedRequest, []))
+    } else if BAD_MESSAGE.iter().any(|beginning| said.starts_with(beginning)) {
         let text = "the body is not the message that this method takes, in Protobuf";
-        (Status::invalid_argument(text), info(MALFORMED_REQUEST, []))
+        (Status::invalid_argument(text), info(ErrorReason::MalformedRequest, []))
     } else if said.starts_with(TOO_LARGE) {
         let max = ("max_message_bytes", max_message_bytes.to_string());
         let text = format!("the message has more than {max_message_bytes} bytes");
-        (
-            Status::resource_exhausted(text),
-            info(MESSAGE_TOO_LARGE, [max]),
-        )
+        (Status::resource_exhausted(text), info(ErrorReason::MessageTooLarge, [max]))
     } else if said.starts_with(COMPRESSED) {
         let text = "the message is compressed; send it as it is (grpc-encoding: identity)";
         (
             Status::unimplemented(text),
-            info(MALFORMED_REQUEST, [("header", "grpc-encoding".to_owned())]),
+            info(ErrorReason::MalformedRequest, [("header", "grpc-encoding".to_owned())]),
         )
     } else {
         let unimplemented = Status::unimplemented("the server has no such method");
         if !said.is_empty() || status.code() != unimplemented.code() {
             return None;
         }
-        (unimplemented, info(UNKNOWN_METHOD, []))
+        (unimplemented, info(ErrorReason::UnknownMethod, []))
     };
     Some(with_details(&replaced, details))
 }
@@ -98,9 +90,9 @@ mod tests {
     #[test]
     fn what_tonic_says_of_a_body_is_never_passed_on() {
         let bad = Status::internal("failed to decode Protobuf message: SECRET");
-        check(&bad, &Status::invalid_argument(""), MALFORMED_REQUEST);
+        check(&bad, &Status::invalid_argument(""), "MALFORMED_REQUEST");
         let compressed = Status::unimplemented("Content is compressed with `SECRET`");
-        check(&compressed, &Status::unimplemented(""), MALFORMED_REQUEST);
+        check(&compressed, &Status::unimplemented(""), "MALFORMED_REQUEST");
     }
 
     #[test]
@@ -110,21 +102,15 @@ mod tests {
         let info = Status::from_header_map(&headers)
             .and_then(|status| status.get_details_error_info())
             .unwrap();
-        assert_eq!(
-            info.metadata.get("max_message_bytes").map(String::as_str),
-            Some("77")
-        );
+        assert_eq!(info.metadata.get("max_message_bytes").map(String::as_str), Some("77"));
     }
 
     #[test]
     fn success_own_errors_and_those_of_other_services_pass_as_they_are() {
-        let own = with_details(&Status::internal(NO_MESSAGE), info("OWN", []));
-        for status in [
-            Status::ok(""),
-            own,
-            Status::not_found("service not registered"),
-            Status::internal(""),
-        ] {
+        let own = with_details(&Status::internal(NO_MESSAGE), info(ErrorReason::Internal, []));
+        for status in
+            [Status::ok(""), own, Status::not_found("service not registered"), Status::internal("")]
+        {
             let before = headers(&status);
             let mut after = before.clone();
             explain(&mut after, MAX);

@@ -11,10 +11,7 @@ const GRPC: &[u8] = b"application/grpc";
 /// "Requests").
 pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     if request.method() != Method::POST {
-        return Some(refusal(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Some((ALLOW, "POST")),
-        ));
+        return Some(refusal(StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "POST"))));
     }
     if !is_grpc(request.headers()) {
         return Some(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, None));
@@ -23,9 +20,8 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(rest) = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().strip_prefix(GRPC))
+    let Some(rest) =
+        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(GRPC))
     else {
         return false;
     };

@@ -1,0 +1,266 @@
+//! Keys: make, read, list, change, rotate, revoke, identify.
+
+mod change;
+mod draft;
+mod read;
+
+use std::sync::Arc;
+
+use super::{
+    Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
+    error::{invalid, settle},
+    json, retry,
+};
+use crate::domain::{
+    caller::Caller,
+    event::{Kind, Revision},
+    fault::Faults,
+    key::Key,
+    live::{Facts, LiveKey, Stored},
+    name::{Id, KeyName, PrincipalName, WorkspaceName},
+    policy::CompiledPolicy,
+    ports::{Guard, KeyRecord, NewSecret, SecretRecord, Write},
+    principal::Principal,
+    secret::{Minted, Prefix},
+    system::SystemScope,
+    time::Timestamp,
+    warning::{Warning, WarningCode},
+};
+
+pub use read::{IdentifiedKey, SecretState};
+
+const READ: SystemScope = SystemScope::KeysRead;
+const WRITE: SystemScope = SystemScope::KeysWrite;
+
+/// Notes a plan that the policy does not have.
+pub(super) fn check_plan(plan: &str, field: &str, faults: &mut Faults) {
+    if !plan.is_empty() {
+        let shown: String = plan.chars().take(100).collect();
+        faults.note(field, format_args!("the policy has no plan {shown:?}"));
+    }
+}
+
+impl Admin {
+    /// Makes a key. Its secret is in the answer and nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, no such workspace or principal, the
+    /// principal disabled, the name taken.
+    pub async fn create_key(
+        &self,
+        caller: &Caller,
+        request: &CreateKey,
+    ) -> Result<Issued<KeyRecord>, AdminError> {
+        retry(|| self.create_key_once(caller, request)).await
+    }
+
+    async fn create_key_once(
+        &self,
+        caller: &Caller,
+        request: &CreateKey,
+    ) -> Result<Issued<KeyRecord>, AdminError> {
+        let CreateKey { parent, id, draft, presets, minting_key, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
+        if let Some(parent) = &parent {
+            caller.reach(WRITE, parent)?;
+        }
+        intent.check(&mut faults);
+        let id = match id.as_str() {
+            "" => None,
+            id => Some(faults.take("key_id", id.parse::<Id>())),
+        };
+        for (place, preset) in presets.iter().take(100).enumerate() {
+            let shown: String = preset.chars().take(100).collect();
+            faults.note(
+                format!("presets[{place}]"),
+                format_args!("the policy has no preset {shown:?}"),
+            );
+        }
+        if !minting_key.is_empty() {
+            faults.note("minting_key", "is not served by this version; leave it empty");
+        }
+        let Some(parent) = parent else {
+            draft.check_form(&mut faults);
+            return Err(invalid(faults));
+        };
+        let site = self.site(&parent).await?;
+        let now = self.now();
+        let parsed = draft.read(&parent, &site.policy, now, &mut faults);
+        let parsed = settle(faults, parsed)?;
+        if let Some(earlier) = self.remembered(caller, intent).await? {
+            let name = earlier
+                .subject
+                .parse::<KeyName>()
+                .map_err(|_| AdminError::not_found(&earlier.subject))?;
+            return self.key_now(&name).await.map(unissued);
+        }
+        let id = id.flatten().or_else(|| uuid::Uuid::now_v7().to_string().parse().ok());
+        let name = id.map(|key| KeyName { workspace: parent.workspace.clone(), key });
+        let name = name.ok_or_else(|| super::corrupt("a UUID is no identifier".to_owned()))?;
+        caller.reach(WRITE, &name)?;
+        if self.records.key(&name).await?.is_some() {
+            return Err(AdminError::Exists(name.to_string()));
+        }
+        let principal = self.owner(&parent, draft).await?;
+        let key = Key { name, ..parsed };
+        let live = site.live(fresh(key.clone(), now), principal.clone());
+        caller.may_handle(&live)?;
+        let warnings = risks(&live);
+        let mut guards = site.guards();
+        guards.extend(principal.map(|owner| (Guard::Principal(owner.value.name), owner.revision)));
+        let plan = KeyPlan::new(Kind::KeyCreated, guards);
+        let mut issued = self.issue(caller.actor(), intent, &site.policy, plan, key).await?;
+        issued.changed.warnings = warnings;
+        Ok(issued)
+    }
+
+    /// The owner of a key about to be made, who must be of the same workspace and enabled.
+    async fn owner(
+        &self,
+        parent: &WorkspaceName,
+        draft: &super::KeyDraft,
+    ) -> Result<Option<Stored<Principal>>, AdminError> {
+        let Ok(name) = draft.principal.parse::<PrincipalName>() else { return Ok(None) };
+        if name.parent() != *parent {
+            return Err(AdminError::not_found(&name));
+        }
+        let owner = self.principal_now(&name).await?;
+        if owner.value.disabled {
+            return Err(AdminError::PrincipalDisabled(name.to_string()));
+        }
+        Ok(Some(owner))
+    }
+
+    async fn key_now(&self, name: &KeyName) -> Result<KeyRecord, AdminError> {
+        self.records.key(name).await?.ok_or_else(|| AdminError::not_found(name))
+    }
+
+    /// Writes a key with a new secret.
+    pub(super) async fn issue(
+        &self,
+        actor: String,
+        intent: &Intent,
+        policy: &CompiledPolicy,
+        plan: KeyPlan,
+        key: Key,
+    ) -> Result<Issued<KeyRecord>, AdminError> {
+        let prefix =
+            policy.key_type(&key.key_type).and_then(|kind| Prefix::parse(&kind.prefix).ok());
+        let prefix = prefix.ok_or_else(|| AdminError::Invalid(vec![orphaned_type(&key)]))?;
+        let minted =
+            self.keyring.mint(&prefix, self.entropy.as_ref()).map_err(|_| AdminError::NoEntropy)?;
+        let Minted { secret, digest } = minted;
+        let new = NewSecret { digest, version: self.keyring.current().version() };
+        let replaced = plan.replaced.clone();
+        let stored = self.write_key(actor, intent, plan, key, Some(new)).await?;
+        let ended = |record: SecretRecord| {
+            let replaced = record.replaced.or(Some(stored.update_time));
+            SecretRecord { replaced, ..record }
+        };
+        let newest = SecretRecord { create_time: stored.update_time, replaced: None };
+        let secrets = std::iter::once(newest).chain(replaced.into_iter().map(ended)).collect();
+        let record = KeyRecord { key: stored, secrets };
+        Ok(Issued {
+            changed: Changed::new(record),
+            secret: (!intent.validate_only).then_some(secret),
+        })
+    }
+
+    async fn write_key(
+        &self,
+        actor: String,
+        intent: &Intent,
+        plan: KeyPlan,
+        after: Key,
+        secret: Option<NewSecret>,
+    ) -> Result<Stored<Key>, AdminError> {
+        let KeyPlan { kind, guards, before, replaced: _ } = plan;
+        let stamp = before.as_ref().map(Stored::stamp);
+        let plan = Plan {
+            guards,
+            kind,
+            subject: after.name.to_string(),
+            workspace: after.name.workspace.to_string(),
+            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
+            after: json(&after)?,
+            write: Write::Key(after.clone(), stamp.as_ref().map(|stamp| stamp.revision), secret),
+        };
+        self.write(actor, intent, stamp, plan, after).await
+    }
+}
+
+/// A change of a key about to be made.
+pub(super) struct KeyPlan {
+    kind: Kind,
+    guards: Vec<(Guard, Revision)>,
+    before: Option<Stored<Key>>,
+    replaced: Vec<SecretRecord>,
+}
+
+impl KeyPlan {
+    /// The making of a key.
+    pub(super) fn new(kind: Kind, guards: Vec<(Guard, Revision)>) -> Self {
+        Self { kind, guards, before: None, replaced: Vec::new() }
+    }
+}
+
+impl Site {
+    /// The key as decisions would see it here.
+    fn live(&self, key: Stored<Key>, principal: Option<Stored<Principal>>) -> LiveKey {
+        let policy = (self.workspace.value.policy.clone(), self.policy_revision);
+        let facts =
+            Facts { key, replaced: None, workspace: self.workspace.clone(), principal, policy };
+        LiveKey::new(facts, Arc::clone(&self.policy))
+    }
+}
+
+/// A key that is not stored yet.
+fn fresh(key: Key, now: Timestamp) -> Stored<Key> {
+    Stored { value: key, revision: Revision::default(), create_time: now, update_time: now }
+}
+
+/// The answer to a repeated request: the key as it is, and no secret.
+fn unissued(record: KeyRecord) -> Issued<KeyRecord> {
+    Issued { changed: Changed::new(record), secret: None }
+}
+
+fn orphaned_type(key: &Key) -> crate::domain::fault::Fault {
+    crate::domain::fault::Fault {
+        field: "key.type".to_owned(),
+        description: format!("the policy no longer has the key type {:?}", key.key_type),
+    }
+}
+
+/// What is legal but risky in a key.
+fn risks(live: &LiveKey) -> Vec<Warning> {
+    let (key, policy) = (live.key(), live.policy());
+    let mut warnings = Vec::new();
+    let mut warn = |code, field: String, description: String| {
+        warnings.push(Warning { code, field, description })
+    };
+    for network in key.allowed_cidrs.wildcards() {
+        let description = format!("{network} admits every address of its family");
+        warn(WarningCode::WildcardCidr, "key.allowed_cidrs".to_owned(), description);
+    }
+    if key.expire_time.is_none() {
+        let description = "the key never expires; give it an expire_time or ttl".to_owned();
+        warn(WarningCode::NoExpiry, "key.expire_time".to_owned(), description);
+    }
+    for (place, grant) in key.grants.iter().enumerate() {
+        let Some(scope) = policy.scope(&grant.scope) else { continue };
+        let field = || format!("key.grants[{place}].scope");
+        if policy.is_isolated(scope) {
+            let description =
+                format!("the policy isolates {:?}: grant it only on purpose", grant.scope);
+            warn(WarningCode::IsolatedScope, field(), description);
+        }
+        if policy.is_admin_like(scope) {
+            let description = format!("{:?} implies every scope that is not isolated", grant.scope);
+            warn(WarningCode::AdminLikeScope, field(), description);
+        }
+    }
+    warnings
+}

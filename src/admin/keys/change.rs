@@ -1,0 +1,251 @@
+//! Keys: update, rotate, revoke.
+
+use super::{KeyPlan, WRITE, risks, unissued};
+use crate::{
+    admin::{
+        Admin, AdminError, Changed, Issued, KeyDraft, Named, RotateKey, Site, UpdateKey,
+        check_etag,
+        error::{invalid, settle},
+        retry,
+    },
+    domain::{
+        caller::Caller,
+        event::Kind,
+        fault::Faults,
+        key::Key,
+        live::{LiveKey, Stored},
+        name::KeyName,
+        ports::KeyRecord,
+        principal::Principal,
+        warning::{Warning, WarningCode},
+    },
+};
+
+/// The fields that an update may name.
+const CHANGEABLE: &[&str] = &[
+    "display_name",
+    "grants",
+    "constraint",
+    "allowed_cidrs",
+    "expire_time",
+    "ttl",
+    "never_expires",
+    "plan",
+    "labels",
+];
+/// The fields that never change.
+const FIXED: &[&str] = &["name", "type", "principal"];
+
+/// A key with all that a change of it rests on.
+struct Subject {
+    name: KeyName,
+    record: KeyRecord,
+    site: Site,
+    principal: Option<Stored<Principal>>,
+}
+
+impl Subject {
+    fn live(&self, key: Key) -> LiveKey {
+        let stored = Stored { value: key, ..self.record.key.clone() };
+        self.site.live(stored, self.principal.clone())
+    }
+
+    fn plan(&self, kind: Kind) -> KeyPlan {
+        let replaced = self.record.secrets.clone();
+        KeyPlan {
+            kind,
+            guards: self.site.guards(),
+            before: Some(self.record.key.clone()),
+            replaced,
+        }
+    }
+}
+
+impl Admin {
+    /// The key with all that a change of it rests on; the caller must be no less than it.
+    async fn subject(&self, caller: &Caller, name: KeyName) -> Result<Subject, AdminError> {
+        let record = self.key_now(&name).await?;
+        let site = self.site(&name.parent()).await?;
+        let principal = match record.key.value.owner() {
+            Some(owner) => Some(self.principal_now(&owner).await?),
+            None => None,
+        };
+        let subject = Subject { name, record, site, principal };
+        caller.may_handle(&subject.live(subject.record.key.value.clone()))?;
+        Ok(subject)
+    }
+
+    /// The key that a change of state names, where the caller may change it.
+    async fn named_subject(
+        &self,
+        caller: &Caller,
+        named: &Named,
+        mut faults: Faults,
+    ) -> Result<Subject, AdminError> {
+        caller.require(WRITE)?;
+        let name = faults.take("name", named.name.parse::<KeyName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+        }
+        named.intent.check(&mut faults);
+        let name = settle(faults, name)?;
+        self.subject(caller, name).await
+    }
+
+    /// Changes a key.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, revoked, another etag.
+    pub async fn update_key(
+        &self,
+        caller: &Caller,
+        request: &UpdateKey,
+    ) -> Result<Changed<KeyRecord>, AdminError> {
+        retry(|| self.update_key_once(caller, request)).await
+    }
+
+    async fn update_key_once(
+        &self,
+        caller: &Caller,
+        request: &UpdateKey,
+    ) -> Result<Changed<KeyRecord>, AdminError> {
+        let UpdateKey { name, etag, draft, mask, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults.take("key.name", name.parse::<KeyName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+        }
+        intent.check(&mut faults);
+        mask.check(CHANGEABLE, FIXED, &mut faults);
+        let Some(name) = name else {
+            draft.check_form(&mut faults);
+            return Err(invalid(faults));
+        };
+        let subject = self.subject(caller, name).await?;
+        let before = &subject.record.key.value;
+        check_fixed(draft, before, &mut faults);
+        let after = draft.merge(before, mask, &subject.site.policy, self.now(), &mut faults);
+        let after = settle(faults, Some(after))?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(Changed::new(subject.record));
+        }
+        check_etag(etag, &subject.record.key, &subject.name)?;
+        if before.revoke_time.is_some() {
+            return Err(AdminError::KeyRevoked(subject.name.to_string()));
+        }
+        let live = subject.live(after.clone());
+        caller.may_handle(&live)?;
+        let mut warnings = risks(&live);
+        warnings.extend(changes(&subject.live(before.clone()), &live));
+        if after == *before {
+            return Ok(Changed { record: subject.record, warnings });
+        }
+        let plan = subject.plan(Kind::KeyUpdated);
+        let key = self.write_key(caller.actor(), intent, plan, after, None).await?;
+        Ok(Changed { record: KeyRecord { key, ..subject.record }, warnings })
+    }
+
+    /// Gives a key a new secret. The old one stops when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, revoked, another etag.
+    pub async fn rotate_key(
+        &self,
+        caller: &Caller,
+        request: &RotateKey,
+    ) -> Result<Issued<KeyRecord>, AdminError> {
+        retry(|| self.rotate_key_once(caller, request)).await
+    }
+
+    async fn rotate_key_once(
+        &self,
+        caller: &Caller,
+        request: &RotateKey,
+    ) -> Result<Issued<KeyRecord>, AdminError> {
+        let RotateKey { named, grace } = request;
+        let mut faults = Faults::new();
+        if grace.is_some_and(|grace| !grace.is_zero()) {
+            faults.note("grace", "is longer than the policy allows, which is none");
+        }
+        let subject = self.named_subject(caller, named, faults).await?;
+        if self.remembered(caller, &named.intent).await?.is_some() {
+            return Ok(unissued(subject.record));
+        }
+        check_etag(&named.etag, &subject.record.key, &subject.name)?;
+        let key = subject.record.key.value.clone();
+        if key.revoke_time.is_some() {
+            return Err(AdminError::KeyRevoked(subject.name.to_string()));
+        }
+        let plan = subject.plan(Kind::KeyRotated);
+        self.issue(caller.actor(), &named.intent, &subject.site.policy, plan, key).await
+    }
+
+    /// Ends a key, for ever. One that has ended is not an error, and no change.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, another etag.
+    pub async fn revoke_key(
+        &self,
+        caller: &Caller,
+        request: &Named,
+    ) -> Result<KeyRecord, AdminError> {
+        retry(|| self.revoke_key_once(caller, request)).await
+    }
+
+    async fn revoke_key_once(
+        &self,
+        caller: &Caller,
+        request: &Named,
+    ) -> Result<KeyRecord, AdminError> {
+        let subject = self.named_subject(caller, request, Faults::new()).await?;
+        if self.remembered(caller, &request.intent).await?.is_some() {
+            return Ok(subject.record);
+        }
+        check_etag(&request.etag, &subject.record.key, &subject.name)?;
+        let before = &subject.record.key.value;
+        if before.revoke_time.is_some() {
+            return Ok(subject.record);
+        }
+        let after = Key { revoke_time: Some(self.now()), ..before.clone() };
+        let plan = subject.plan(Kind::KeyRevoked);
+        let key = self.write_key(caller.actor(), &request.intent, plan, after, None).await?;
+        Ok(KeyRecord { key, ..subject.record })
+    }
+}
+
+/// Notes fields that never change and are given another value.
+fn check_fixed(draft: &KeyDraft, key: &Key, faults: &mut Faults) {
+    if !draft.key_type.is_empty() && draft.key_type != key.key_type {
+        faults.note("key.type", "is fixed once the key is made");
+    }
+    let owner = key.owner().map(|owner| owner.to_string()).unwrap_or_default();
+    if !draft.principal.is_empty() && draft.principal != owner {
+        faults.note("key.principal", "is fixed once the key is made");
+    }
+}
+
+/// What an update takes away that clients may be using, and which bounds it lifts.
+fn changes(before: &LiveKey, after: &LiveKey) -> Vec<Warning> {
+    let narrowed = after.shortfall(before).into_iter().map(|field| Warning {
+        code: WarningCode::Narrowed,
+        field: format!("key.{field}"),
+        description: format!(
+            "clients that use the key may lose access: {field} allows less than before"
+        ),
+    });
+    let (old, new) = (before.key(), after.key());
+    let lifted = [
+        ("constraint", !old.constraint.is_empty() && new.constraint.is_empty()),
+        ("allowed_cidrs", !old.allowed_cidrs.is_empty() && new.allowed_cidrs.is_empty()),
+    ];
+    let lifted = lifted.into_iter().filter(|(_, lifted)| *lifted).map(|(field, _)| Warning {
+        code: WarningCode::BoundLifted,
+        field: format!("key.{field}"),
+        description: format!("{field} is empty now: the key has no such bound any more"),
+    });
+    narrowed.chain(lifted).collect()
+}

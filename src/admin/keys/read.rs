@@ -1,0 +1,147 @@
+//! Keys: get, list, identify.
+
+use super::READ;
+use crate::{
+    admin::{Admin, AdminError, KeyFilter, Paged, error::settle},
+    domain::{
+        caller::Caller,
+        fault::Faults,
+        key::KeyState,
+        name::{KeyName, PrincipalName, WorkspaceName},
+        ports::{KeyCursor, KeyOrder, KeyQuery, KeyRecord},
+        time::Timestamp,
+    },
+};
+
+/// The longest part of a title that is searched for, in characters.
+const TITLE_PART_LENGTH_MAX: usize = 100;
+
+/// Whose a secret is.
+#[derive(Debug)]
+pub struct IdentifiedKey {
+    /// The key.
+    pub record: KeyRecord,
+    /// What became of the secret.
+    pub state: SecretState,
+}
+
+/// What became of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretState {
+    /// It is the newest of its key.
+    Current,
+    /// A newer one replaced it, but it still works.
+    Grace,
+    /// A newer one replaced it, and it no longer works.
+    Replaced,
+}
+
+impl SecretState {
+    fn new(replaced: Option<Timestamp>, now: Timestamp) -> Self {
+        match replaced {
+            None => Self::Current,
+            Some(end) if now < end => Self::Grace,
+            Some(_) => Self::Replaced,
+        }
+    }
+}
+
+impl Admin {
+    /// Reads a key.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, no name of a key, not there.
+    pub async fn get_key(&self, caller: &Caller, name: &str) -> Result<KeyRecord, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let name = faults.take("name", name.parse::<KeyName>());
+        let name = settle(faults, name)?;
+        caller.reach(READ, &name)?;
+        self.key_now(&name).await
+    }
+
+    /// Lists the keys of a workspace that the caller may know of.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, no such workspace.
+    pub async fn list_keys(
+        &self,
+        caller: &Caller,
+        filter: &KeyFilter,
+    ) -> Result<Paged<KeyRecord>, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let parent = faults.take("parent", filter.parent.parse::<WorkspaceName>());
+        if let Some(parent) = &parent {
+            caller.reach(READ, parent)?;
+        }
+        for (field, description) in &filter.unread {
+            faults.note(&**field, description);
+        }
+        if filter.title_part.chars().count() > TITLE_PART_LENGTH_MAX {
+            faults.note("query", format_args!("is longer than {TITLE_PART_LENGTH_MAX} characters"));
+        }
+        let principal = match filter.principal.as_str() {
+            "" => None,
+            text => faults.take("principal", text.parse::<PrincipalName>()),
+        };
+        let page = filter.paging.page(&mut faults);
+        let (parent, page) = settle(faults, parent.zip(page))?;
+        self.records.workspace(&parent).await?.ok_or_else(|| AdminError::not_found(&parent))?;
+        if let Some(other) = principal.as_ref().filter(|principal| principal.parent() != parent) {
+            return Err(AdminError::not_found(other));
+        }
+        let states =
+            if filter.states.is_empty() { vec![KeyState::Active] } else { filter.states.clone() };
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let query = KeyQuery {
+            workspace: parent,
+            states,
+            now: self.now(),
+            title_part: filter.title_part.clone(),
+            key_type: given(&filter.key_type),
+            principal: principal.map(|name| name.principal),
+            scope: given(&filter.scope),
+            expiring_before: filter.expiring_before,
+            order: filter.order,
+            descending: filter.descending,
+        };
+        let keys = self.records.keys(&query, &page).await?;
+        let mut paged = filter.paging.paged(keys, &page, |record| cursor(record, filter.order));
+        paged.items.retain(|record| caller.reach(READ, &record.key.value.name).is_ok());
+        Ok(paged)
+    }
+
+    /// Tells whose a secret is, also a revoked or replaced one. A malformed, a forged
+    /// and an unknown secret, and one that the caller may not know of, are not found.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, not found.
+    pub async fn identify_key(
+        &self,
+        caller: &Caller,
+        secret: &str,
+    ) -> Result<IdentifiedKey, AdminError> {
+        let unknown = || AdminError::NotFound("a key with this secret".to_owned());
+        caller.require(READ)?;
+        let recognised = self.keyring.recognise(secret).ok_or_else(unknown)?;
+        let live = self.records.find_key(&recognised.digest).await?.ok_or_else(unknown)?;
+        let name = &live.key().name;
+        caller.reach(READ, name).map_err(|_| unknown())?;
+        let state = SecretState::new(live.facts().replaced, self.now());
+        Ok(IdentifiedKey { record: self.key_now(name).await?, state })
+    }
+}
+
+/// Where a list goes on after a key.
+fn cursor(record: &KeyRecord, order: KeyOrder) -> KeyCursor {
+    let KeyRecord { key, .. } = record;
+    let id = key.value.name.key.clone();
+    match order {
+        KeyOrder::CreateTime => KeyCursor::CreateTime(key.create_time, id),
+        KeyOrder::Title => KeyCursor::Title(key.value.title.as_str().to_owned(), id),
+    }
+}

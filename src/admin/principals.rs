@@ -1,0 +1,300 @@
+//! Principals: make, read, change, disable, enable.
+
+use super::{
+    Admin, AdminError, Changed, CreatePrincipal, Intent, Named, Paged, Paging, Plan,
+    PrincipalDraft, Site, UpdateResource, check_etag,
+    error::{invalid, settle},
+    json, retry,
+};
+use crate::domain::{
+    caller::Caller,
+    event::{Kind, Revision},
+    fault::{Faults, nearest},
+    live::Stored,
+    name::{Id, PrincipalName, WorkspaceName},
+    policy::{CompiledPolicy, compiled::unknown},
+    ports::{Guard, Write},
+    principal::{CONFINED_TO_MAX, Principal},
+    resource::Pattern,
+    system::{self, SystemScope},
+};
+
+const READ: SystemScope = SystemScope::PrincipalsRead;
+const WRITE: SystemScope = SystemScope::PrincipalsWrite;
+
+impl PrincipalDraft {
+    fn check_role(&self, policy: &CompiledPolicy, faults: &mut Faults) {
+        let role = self.role.as_str();
+        if policy.has_roles() && role.is_empty() {
+            faults.note("principal.role", "is required: the policy has roles");
+        } else if !role.is_empty() && policy.role(role).is_none() {
+            let roles = policy.document().roles.iter().map(|role| role.name.as_str());
+            faults.note("principal.role", unknown("role", role, nearest(role, roles)));
+        }
+    }
+
+    fn check_confined_to(&self, policy: &CompiledPolicy, faults: &mut Faults) {
+        if !faults.bound("principal.confined_to", self.confined_to.len(), CONFINED_TO_MAX) {
+            return;
+        }
+        for (place, text) in self.confined_to.iter().enumerate() {
+            let parsed = Pattern::parse_constraint(&policy.document().resources, text);
+            faults.take(format!("principal.confined_to[{place}]"), parsed);
+        }
+    }
+}
+
+/// Whoever may change the owners of callers may change what callers may do.
+fn may_own_callers(caller: &Caller, workspace: &WorkspaceName) -> Result<(), AdminError> {
+    if *workspace == system::workspace_name() {
+        caller.reach_all(SystemScope::All)?;
+    }
+    Ok(())
+}
+
+impl Admin {
+    /// Makes a principal.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, no such workspace, the name taken.
+    pub async fn create_principal(
+        &self,
+        caller: &Caller,
+        request: &CreatePrincipal,
+    ) -> Result<Changed<Stored<Principal>>, AdminError> {
+        retry(|| self.create_principal_once(caller, request)).await
+    }
+
+    async fn create_principal_once(
+        &self,
+        caller: &Caller,
+        request: &CreatePrincipal,
+    ) -> Result<Changed<Stored<Principal>>, AdminError> {
+        let CreatePrincipal { parent, id, draft, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
+        if let Some(parent) = &parent {
+            caller.reach(WRITE, parent)?;
+            may_own_callers(caller, parent)?;
+        }
+        intent.check(&mut faults);
+        let id = faults.take("principal_id", id.parse::<Id>());
+        let title = faults.take("principal.display_name", draft.title.parse());
+        if draft.kind.is_none() {
+            faults.note("principal.kind", "must be USER, TEAM or SERVICE");
+        }
+        let Some(parent) = parent else { return Err(invalid(faults)) };
+        let site = self.site(&parent).await?;
+        draft.check_role(&site.policy, &mut faults);
+        draft.check_confined_to(&site.policy, &mut faults);
+        let ((id, title), kind) = settle(faults, id.zip(title).zip(draft.kind))?;
+        let name = PrincipalName { workspace: parent.workspace, principal: id };
+        caller.reach(WRITE, &name)?;
+        let existing = self.records.principal(&name).await?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return existing.map(Changed::new).ok_or_else(|| AdminError::not_found(&name));
+        }
+        if existing.is_some() {
+            return Err(AdminError::Exists(name.to_string()));
+        }
+        let (role, confined_to) = (draft.role.clone(), draft.confined_to.clone());
+        let principal = Principal { name, title, kind, role, confined_to, disabled: false };
+        let kind = Kind::PrincipalCreated;
+        self.write_principal(caller, intent, None, principal, kind, site.guards())
+            .await
+            .map(Changed::new)
+    }
+
+    /// Reads a principal.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, no name of a principal, not there.
+    pub async fn get_principal(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Stored<Principal>, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let name = faults.take("name", name.parse::<PrincipalName>());
+        let name = settle(faults, name)?;
+        caller.reach(READ, &name)?;
+        self.principal_now(&name).await
+    }
+
+    /// Lists the principals of a workspace that the caller may know of, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, no such workspace.
+    pub async fn list_principals(
+        &self,
+        caller: &Caller,
+        parent: &str,
+        paging: &Paging,
+    ) -> Result<Paged<Stored<Principal>>, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
+        if let Some(parent) = &parent {
+            caller.reach(READ, parent)?;
+        }
+        let page = paging.page(&mut faults);
+        let (parent, page) = settle(faults, parent.zip(page))?;
+        self.records.workspace(&parent).await?.ok_or_else(|| AdminError::not_found(&parent))?;
+        let principals = self.records.principals(&parent, &page).await?;
+        let mut paged =
+            paging.paged(principals, &page, |principal| principal.value.name.principal.clone());
+        paged.items.retain(|principal| caller.reach(READ, &principal.value.name).is_ok());
+        Ok(paged)
+    }
+
+    /// Changes a principal. Its keys follow when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, another etag.
+    pub async fn update_principal(
+        &self,
+        caller: &Caller,
+        request: &UpdateResource<PrincipalDraft>,
+    ) -> Result<Changed<Stored<Principal>>, AdminError> {
+        retry(|| self.update_principal_once(caller, request)).await
+    }
+
+    async fn update_principal_once(
+        &self,
+        caller: &Caller,
+        request: &UpdateResource<PrincipalDraft>,
+    ) -> Result<Changed<Stored<Principal>>, AdminError> {
+        let UpdateResource { name, etag, draft, mask, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults.take("principal.name", name.parse::<PrincipalName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+            may_own_callers(caller, &name.parent())?;
+        }
+        intent.check(&mut faults);
+        mask.check(&["display_name", "role", "confined_to"], &["name", "kind"], &mut faults);
+        let title = mask.names("display_name", !draft.title.is_empty());
+        let title = title.then(|| faults.take("principal.display_name", draft.title.parse()));
+        let Some(name) = name else { return Err(invalid(faults)) };
+        let stored = self.principal_now(&name).await?;
+        let site = self.site(&name.parent()).await?;
+        if draft.kind.is_some_and(|kind| kind != stored.value.kind) {
+            faults.note("principal.kind", "is fixed once the principal is made");
+        }
+        let mut principal = stored.value.clone();
+        if let Some(title) = title {
+            principal.title = title.unwrap_or_default();
+        }
+        if mask.names("role", !draft.role.is_empty()) {
+            draft.check_role(&site.policy, &mut faults);
+            principal.role.clone_from(&draft.role);
+        }
+        if mask.names("confined_to", !draft.confined_to.is_empty()) {
+            draft.check_confined_to(&site.policy, &mut faults);
+            principal.confined_to.clone_from(&draft.confined_to);
+        }
+        let principal = settle(faults, Some(principal))?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(Changed::new(stored));
+        }
+        check_etag(etag, &stored, &name)?;
+        let kind = Kind::PrincipalUpdated;
+        self.replace_principal(caller, intent, stored, principal, kind, &site)
+            .await
+            .map(Changed::new)
+    }
+
+    /// Stops all keys of a principal, or lets them work again. What is so already is
+    /// not an error, and no change.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, another etag.
+    pub async fn disable_principal(
+        &self,
+        caller: &Caller,
+        request: &Named,
+        disabled: bool,
+    ) -> Result<Stored<Principal>, AdminError> {
+        retry(|| self.disable_principal_once(caller, request, disabled)).await
+    }
+
+    async fn disable_principal_once(
+        &self,
+        caller: &Caller,
+        request: &Named,
+        disabled: bool,
+    ) -> Result<Stored<Principal>, AdminError> {
+        let Named { name, etag, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults.take("name", name.parse::<PrincipalName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+            may_own_callers(caller, &name.parent())?;
+        }
+        intent.check(&mut faults);
+        let name = settle(faults, name)?;
+        let stored = self.principal_now(&name).await?;
+        let site = self.site(&name.parent()).await?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(stored);
+        }
+        check_etag(etag, &stored, &name)?;
+        let principal = Principal { disabled, ..stored.value.clone() };
+        let kind = if disabled { Kind::PrincipalDisabled } else { Kind::PrincipalEnabled };
+        self.replace_principal(caller, intent, stored, principal, kind, &site).await
+    }
+
+    pub(super) async fn principal_now(
+        &self,
+        name: &PrincipalName,
+    ) -> Result<Stored<Principal>, AdminError> {
+        self.records.principal(name).await?.ok_or_else(|| AdminError::not_found(name))
+    }
+
+    /// Writes a principal in place of `before`, where it differs.
+    async fn replace_principal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        before: Stored<Principal>,
+        after: Principal,
+        kind: Kind,
+        site: &Site,
+    ) -> Result<Stored<Principal>, AdminError> {
+        if after == before.value {
+            return Ok(before);
+        }
+        self.write_principal(caller, intent, Some(before), after, kind, site.guards()).await
+    }
+
+    async fn write_principal(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        before: Option<Stored<Principal>>,
+        after: Principal,
+        kind: Kind,
+        guards: Vec<(Guard, Revision)>,
+    ) -> Result<Stored<Principal>, AdminError> {
+        let stamp = before.as_ref().map(Stored::stamp);
+        let plan = Plan {
+            guards,
+            kind,
+            subject: after.name.to_string(),
+            workspace: after.name.workspace.to_string(),
+            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
+            after: json(&after)?,
+            write: Write::Principal(after.clone(), stamp.as_ref().map(|stamp| stamp.revision)),
+        };
+        self.write(caller.actor(), intent, stamp, plan, after).await
+    }
+}

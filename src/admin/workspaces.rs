@@ -1,0 +1,264 @@
+//! Workspaces: make, read, change, suspend, resume.
+
+use super::{
+    Admin, AdminError, Changed, CreateResource, Intent, Named, Paged, Paging, Plan, UpdateResource,
+    WorkspaceDraft, check_etag,
+    error::{invalid, settle},
+    json, retry,
+};
+use crate::domain::{
+    caller::Caller,
+    event::{Kind, Revision},
+    fault::Faults,
+    live::Stored,
+    name::{Id, PolicyName, Title, WorkspaceName},
+    ports::{Guard, Write},
+    system::{self, SystemScope},
+    workspace::Workspace,
+};
+
+const READ: SystemScope = SystemScope::WorkspacesRead;
+const WRITE: SystemScope = SystemScope::WorkspacesWrite;
+
+impl WorkspaceDraft {
+    fn title(&self, faults: &mut Faults) -> Option<Title> {
+        faults.take("workspace.display_name", self.title.parse())
+    }
+
+    fn check_plan(&self, faults: &mut Faults) {
+        super::keys::check_plan(&self.plan, "workspace.plan", faults);
+    }
+}
+
+impl Admin {
+    /// Makes a workspace: the one-time set-up of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, no such policy, the name taken.
+    pub async fn create_workspace(
+        &self,
+        caller: &Caller,
+        request: &CreateResource<WorkspaceDraft>,
+    ) -> Result<Changed<Stored<Workspace>>, AdminError> {
+        retry(|| self.create_workspace_once(caller, request)).await
+    }
+
+    async fn create_workspace_once(
+        &self,
+        caller: &Caller,
+        request: &CreateResource<WorkspaceDraft>,
+    ) -> Result<Changed<Stored<Workspace>>, AdminError> {
+        let CreateResource { id, draft, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults
+            .take("workspace_id", id.parse::<Id>())
+            .map(|workspace| WorkspaceName { workspace });
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+        }
+        intent.check(&mut faults);
+        let title = draft.title(&mut faults);
+        draft.check_plan(&mut faults);
+        let policy = faults.take("workspace.policy", draft.policy.parse::<PolicyName>());
+        if policy.as_ref() == Some(&system::policy_name()) {
+            faults.note(
+                "workspace.policy",
+                "policies/system is for Keyward's own callers; make a policy of your own",
+            );
+        }
+        let ((name, title), policy) = settle(faults, name.zip(title).zip(policy))?;
+        let existing = self.records.workspace(&name).await?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return existing.map(Changed::new).ok_or_else(|| AdminError::not_found(&name));
+        }
+        if existing.is_some() {
+            return Err(AdminError::Exists(name.to_string()));
+        }
+        let rules =
+            self.records.policy(&policy).await?.ok_or_else(|| AdminError::not_found(&policy))?;
+        let guards = vec![(Guard::Policy(policy.clone()), rules.revision)];
+        let workspace = Workspace { name, title, policy, suspended: false };
+        let kind = Kind::WorkspaceCreated;
+        self.write_workspace(caller.actor(), intent, None, workspace, kind, guards)
+            .await
+            .map(Changed::new)
+    }
+
+    /// Reads a workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, no name of a workspace, not there.
+    pub async fn get_workspace(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Stored<Workspace>, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let name = faults.take("name", name.parse::<WorkspaceName>());
+        let name = settle(faults, name)?;
+        caller.reach(READ, &name)?;
+        self.workspace_now(&name).await
+    }
+
+    /// Lists the workspaces that the caller may know of, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields.
+    pub async fn list_workspaces(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Paged<Stored<Workspace>>, AdminError> {
+        caller.require(READ)?;
+        let mut faults = Faults::new();
+        let page = paging.page(&mut faults);
+        let page = settle(faults, page)?;
+        let workspaces = self.records.workspaces(&page).await?;
+        let mut paged =
+            paging.paged(workspaces, &page, |workspace| workspace.value.name.workspace.clone());
+        paged.items.retain(|workspace| caller.reach(READ, &workspace.value.name).is_ok());
+        Ok(paged)
+    }
+
+    /// Changes a workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, built in, another etag.
+    pub async fn update_workspace(
+        &self,
+        caller: &Caller,
+        request: &UpdateResource<WorkspaceDraft>,
+    ) -> Result<Changed<Stored<Workspace>>, AdminError> {
+        retry(|| self.update_workspace_once(caller, request)).await
+    }
+
+    async fn update_workspace_once(
+        &self,
+        caller: &Caller,
+        request: &UpdateResource<WorkspaceDraft>,
+    ) -> Result<Changed<Stored<Workspace>>, AdminError> {
+        let UpdateResource { name, etag, draft, mask, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults.take("workspace.name", name.parse::<WorkspaceName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+        }
+        intent.check(&mut faults);
+        mask.check(&["display_name", "plan"], &["name", "policy"], &mut faults);
+        let title =
+            mask.names("display_name", !draft.title.is_empty()).then(|| draft.title(&mut faults));
+        if mask.names("plan", !draft.plan.is_empty()) {
+            draft.check_plan(&mut faults);
+        }
+        let Some(name) = name else { return Err(invalid(faults)) };
+        let stored = self.workspace_now(&name).await?;
+        if name == system::workspace_name() {
+            return Err(AdminError::BuiltIn(name.to_string()));
+        }
+        if !draft.policy.is_empty() && draft.policy != stored.value.policy.to_string() {
+            faults.note("workspace.policy", "is fixed once the workspace is made");
+        }
+        let mut workspace = stored.value.clone();
+        if let Some(title) = title {
+            workspace.title = title.unwrap_or_default();
+        }
+        let workspace = settle(faults, Some(workspace))?;
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(Changed::new(stored));
+        }
+        check_etag(etag, &stored, &name)?;
+        let kind = Kind::WorkspaceUpdated;
+        self.replace_workspace(caller, intent, stored, workspace, kind).await.map(Changed::new)
+    }
+
+    /// Stops all keys of a workspace, or lets them work again. What is so already is
+    /// not an error, and no change.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, built in, another etag.
+    pub async fn suspend_workspace(
+        &self,
+        caller: &Caller,
+        request: &Named,
+        suspended: bool,
+    ) -> Result<Stored<Workspace>, AdminError> {
+        retry(|| self.suspend_workspace_once(caller, request, suspended)).await
+    }
+
+    async fn suspend_workspace_once(
+        &self,
+        caller: &Caller,
+        request: &Named,
+        suspended: bool,
+    ) -> Result<Stored<Workspace>, AdminError> {
+        let Named { name, etag, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name = faults.take("name", name.parse::<WorkspaceName>());
+        if let Some(name) = &name {
+            caller.reach(WRITE, name)?;
+        }
+        intent.check(&mut faults);
+        let name = settle(faults, name)?;
+        let stored = self.workspace_now(&name).await?;
+        if name == system::workspace_name() {
+            return Err(AdminError::BuiltIn(name.to_string()));
+        }
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(stored);
+        }
+        check_etag(etag, &stored, &name)?;
+        let workspace = Workspace { suspended, ..stored.value.clone() };
+        let kind = if suspended { Kind::WorkspaceSuspended } else { Kind::WorkspaceResumed };
+        self.replace_workspace(caller, intent, stored, workspace, kind).await
+    }
+
+    async fn workspace_now(&self, name: &WorkspaceName) -> Result<Stored<Workspace>, AdminError> {
+        self.records.workspace(name).await?.ok_or_else(|| AdminError::not_found(name))
+    }
+
+    /// Writes a workspace in place of `before`, where it differs.
+    async fn replace_workspace(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        before: Stored<Workspace>,
+        after: Workspace,
+        kind: Kind,
+    ) -> Result<Stored<Workspace>, AdminError> {
+        if after == before.value {
+            return Ok(before);
+        }
+        self.write_workspace(caller.actor(), intent, Some(before), after, kind, Vec::new()).await
+    }
+
+    pub(super) async fn write_workspace(
+        &self,
+        actor: String,
+        intent: &Intent,
+        before: Option<Stored<Workspace>>,
+        after: Workspace,
+        kind: Kind,
+        guards: Vec<(Guard, Revision)>,
+    ) -> Result<Stored<Workspace>, AdminError> {
+        let stamp = before.as_ref().map(Stored::stamp);
+        let plan = Plan {
+            guards,
+            kind,
+            subject: after.name.to_string(),
+            workspace: after.name.workspace.to_string(),
+            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
+            after: json(&after)?,
+            write: Write::Workspace(after.clone(), stamp.as_ref().map(|stamp| stamp.revision)),
+        };
+        self.write(actor, intent, stamp, plan, after).await
+    }
+}

@@ -1,0 +1,248 @@
+//! The composition root: the one place that knows every part.
+
+use std::{io, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use ring::rand::SystemRandom;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    admin::{Admin, AdminError},
+    back::{Back, Drained},
+    clock::SystemClock,
+    config::{DatabaseSettings, Settings},
+    domain::{
+        live::LiveKey,
+        ports::{Clock, FindKey, Records, StoreError},
+        secret::{Digest, Keyring},
+    },
+    grpc::{
+        authenticate::Authenticated,
+        introspect::IntrospectService,
+        key_admin::KeyAdminService,
+        layers::{EdgeLimits, edge},
+    },
+    introspect::Introspection,
+    keyring::{self, KeyringError},
+    proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
+    server::{self, ServerError},
+    store::{OpenError, Options, Store},
+};
+
+/// The services by the names that health knows; the empty one is the whole server.
+const SERVICES: [&str; 3] = ["", "keyward.v1.KeyAdmin", "keyward.v1.Introspect"];
+
+/// Why the process cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The keyring cannot be used.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// What is built in could not be written.
+    #[error("what is built in could not be written: {0}")]
+    Install(AdminError),
+    /// The database could not be asked.
+    #[error("the database could not be asked: {0}")]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The descriptors of the API are damaged.
+    #[error("the descriptors of the API cannot be served: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The server could not start or go on.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The back of the process ended.
+    #[error("the back of the process ended")]
+    Stopped(#[from] crate::back::Stopped),
+}
+
+/// A deployment that is ready to serve: database open, schema fitting, keyring read.
+pub struct App {
+    store: Arc<Store>,
+    admin: Arc<Admin>,
+    introspection: Arc<Introspection>,
+    back: Back,
+}
+
+/// The records on the back of the process, asked from the front.
+struct FromFront {
+    records: Arc<dyn Records>,
+    back: Back,
+}
+
+#[async_trait]
+impl FindKey for FromFront {
+    async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
+        let records = Arc::clone(&self.records);
+        let digest = Digest::from_bytes(*digest.as_bytes());
+        let found = self.back.run(async move { records.find_key(&digest).await }).await;
+        found.map_err(|stopped| StoreError::Unavailable(stopped.into()))?
+    }
+}
+
+/// How the settings say that the database is opened.
+pub fn store_options(settings: &Settings) -> Options {
+    let DatabaseSettings { path, read_connections, busy_timeout_ms } = &settings.database;
+    Options {
+        read_connections: *read_connections,
+        busy_timeout: Duration::from_millis(*busy_timeout_ms),
+        ..Options::new(path)
+    }
+}
+
+/// Opens the database, brings its schema to this version and reads the keyring, which
+/// is made where there is none and nothing was signed yet. To be run on the back.
+///
+/// # Errors
+///
+/// [`AppError`]: what an operator must mend first.
+pub async fn open_store(settings: &Settings) -> Result<(Arc<Store>, Arc<Keyring>), AppError> {
+    let store = Store::open(&store_options(settings)).await?;
+    store.migrate().await?;
+    let now = SystemClock.now().micros() / 1_000_000;
+    let may_create = !store.has_secrets().await?;
+    let keyring = keyring::load_or_create(&settings.keyring.path, may_create, now)?;
+    store.check_keyring(&keyring).await?;
+    Ok((Arc::new(store), Arc::new(keyring)))
+}
+
+impl App {
+    /// Opens a deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError`]: what an operator must mend first.
+    pub async fn open(settings: &Settings, back: Back) -> Result<Self, AppError> {
+        let owned = settings.clone();
+        let (store, keyring) = back.run(async move { open_store(&owned).await }).await??;
+        let clock = Arc::new(SystemClock);
+        let records: Arc<dyn Records> = Arc::clone(&store) as _;
+        let entropy = Arc::new(SystemRandom::new());
+        let admin = Arc::new(Admin::new(
+            Arc::clone(&records),
+            Arc::clone(&clock) as _,
+            Arc::clone(&keyring),
+            entropy,
+        ));
+        let from_front = Arc::new(FromFront { records, back: back.clone() });
+        let introspection = Arc::new(Introspection::new(keyring, from_front, clock));
+        let installing = Arc::clone(&admin);
+        back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
+        Ok(Self { store, admin, introspection, back })
+    }
+
+    /// The use cases of `KeyAdmin`. To be run on the back.
+    pub fn admin(&self) -> &Arc<Admin> {
+        &self.admin
+    }
+
+    /// Closes the database.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Stopped`].
+    pub async fn close(self) -> Result<(), AppError> {
+        let store = Arc::clone(&self.store);
+        Ok(self.back.run(async move { store.close().await }).await?)
+    }
+
+    /// The services, and what their health is reported through.
+    fn routes(&self, settings: &Settings) -> Result<(Routes, HealthReporter), AppError> {
+        let most = settings.server.max_message_bytes;
+        let key_admin = KeyAdminService::new(Arc::clone(&self.admin), self.back.clone());
+        let key_admin = KeyAdminServer::new(key_admin).max_decoding_message_size(most);
+        let introspect = IntrospectService::new(Arc::clone(&self.introspection));
+        let introspect = IntrospectServer::new(introspect).max_decoding_message_size(most);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let mut routes = Routes::new(health)
+            .add_service(Authenticated::new(key_admin, Arc::clone(&self.introspection)))
+            .add_service(Authenticated::new(introspect, Arc::clone(&self.introspection)));
+        if settings.server.reflection {
+            routes = routes
+                .add_service(reflection().build_v1()?)
+                .add_service(reflection().build_v1alpha()?);
+        }
+        Ok((routes, reporter))
+    }
+
+    /// Serves until `shutdown`: then health says NOT_SERVING, no call is taken any
+    /// more, those in flight are finished within the drain time-out, and the database
+    /// is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError`]: the server could not start or go on.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        settings: &Settings,
+        shutdown: CancellationToken,
+    ) -> Result<Drained, AppError> {
+        let (routes, reporter) = self.routes(settings)?;
+        let limits = EdgeLimits {
+            deadline_max: settings.server.deadline_max(),
+            max_in_flight: settings.server.max_in_flight,
+            max_message_bytes: settings.server.max_message_bytes,
+        };
+        report(&reporter, ServingStatus::Serving).await;
+        let stop = CancellationToken::new();
+        let ending = {
+            let (shutdown, stop, reporter) = (shutdown.clone(), stop.clone(), reporter.clone());
+            async move {
+                shutdown.cancelled().await;
+                report(&reporter, ServingStatus::NotServing).await;
+                stop.cancel();
+            }
+        };
+        let serving = server::run(listener, edge(routes, limits), &settings.server, stop.clone());
+        let (drained, ()) = tokio::join!(
+            async {
+                let drained = serving.await;
+                // A server that ended by itself needs no further sign to end.
+                shutdown.cancel();
+                drained
+            },
+            ending
+        );
+        self.close().await?;
+        Ok(drained?)
+    }
+}
+
+/// Says the same of every service.
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Everything that a client may want described, also the details of errors.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Listens on the address of the settings.
+///
+/// # Errors
+///
+/// [`AppError::Listen`].
+pub async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
+    let address = settings.server.listen;
+    TcpListener::bind(address).await.map_err(|error| AppError::Listen { address, error })
+}

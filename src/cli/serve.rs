@@ -1,0 +1,66 @@
+//! `keyward serve`.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, on_back, output};
+use crate::{
+    app::{self, App},
+    back::Drained,
+    config::Settings,
+    logging,
+};
+
+/// Prints the settings in force.
+pub(super) fn print_config(settings: &Settings) -> Result<ExitCode, Failure> {
+    output::answer(settings.print().trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until SIGTERM or SIGINT; a second one ends the process at once.
+pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
+    logging::start(&settings.log)?;
+    let drained = on_back(settings, async |back| {
+        let app = App::open(settings, back).await?;
+        let listener = app::listen(settings).await?;
+        tracing::info!(
+            address = %listener.local_addr()?,
+            database = %settings.database.path.display(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let shutdown = CancellationToken::new();
+        tokio::spawn(end_on_signal(shutdown.clone()));
+        Ok(app.serve(listener, settings, shutdown).await?)
+    })?;
+    match drained {
+        Drained::All => tracing::info!("ended; every call was finished"),
+        Drained::CutOff(left) => {
+            tracing::warn!(left, "ended; the drain time-out cut connections off")
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for the end at the first SIGTERM or SIGINT, and ends the process at the second.
+pub(super) async fn end_on_signal(shutdown: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("signals cannot be waited for; the process ends only when it is killed");
+        return;
+    };
+    for round in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if round == 0 {
+            tracing::info!("asked to end: no new calls are taken");
+            shutdown.cancel();
+        }
+    }
+    std::process::exit(1);
+}

@@ -1,0 +1,129 @@
+//! Who calls: every RPC of both services is behind this, before anything of the
+//! message is read (AIP-211).
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tonic::{Status, body::Body, server::NamedService};
+use tower::Service;
+
+use super::status::credentials_missing;
+use crate::{domain::caller::Caller, introspect::Introspection, server::Peer};
+
+/// A service behind the check of its caller, which it finds in the request's extensions.
+#[derive(Clone)]
+pub struct Authenticated<S> {
+    inner: S,
+    introspection: Arc<Introspection>,
+}
+
+impl<S> Authenticated<S> {
+    /// The service behind the check.
+    pub fn new(inner: S, introspection: Arc<Introspection>) -> Self {
+        Self { inner, introspection }
+    }
+}
+
+impl<S: NamedService> NamedService for Authenticated<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B> Service<Request<B>> for Authenticated<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; its clone takes its place.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let introspection = Arc::clone(&self.introspection);
+        Box::pin(async move {
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+            let caller = match bearer(request.headers()) {
+                Some(secret) => {
+                    introspection.authenticate(secret, peer).await.map_err(Status::from)
+                }
+                None => Err(credentials_missing()),
+            };
+            match caller {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(status) => Ok(status.into_http()),
+            }
+        })
+    }
+}
+
+/// The secret of `authorization: Bearer …` (RFC 6750, section 2.1). The scheme is read
+/// without regard to case (RFC 9110, section 11.1); two headers are none.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| secret.trim_matches(' '))
+        .filter(|secret| !secret.is_empty())
+}
+
+/// The caller of a request that came through the check.
+pub(super) fn caller<M>(request: &tonic::Request<M>) -> Result<Caller, Status> {
+    request.extensions().get::<Caller>().cloned().ok_or_else(credentials_missing)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[track_caller]
+    fn check(values: &[&str], expected: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        assert_eq!(bearer(&headers), expected, "{values:?}");
+    }
+
+    #[test]
+    fn one_bearer_header_is_read() {
+        check(&["Bearer abc"], Some("abc"));
+        check(&["bearer abc"], Some("abc"));
+        check(&["BEARER  abc "], Some("abc"));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for values in [
+            &[][..],
+            &[""],
+            &["abc"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Basic abc"],
+            &["Bearer a", "Bearer b"],
+        ] {
+            check(values, None);
+        }
+    }
+}

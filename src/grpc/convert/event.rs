@@ -1,0 +1,91 @@
+//! Events.
+
+use super::{moment, timestamp};
+use crate::{
+    admin::{EventFilter, Paging},
+    domain::{
+        event::{Deed, Event, Kind},
+        name::WorkspaceName,
+    },
+    proto,
+};
+
+macro_rules! kinds {
+    ($($kind:ident),+ $(,)?) => {
+        fn to_proto(kind: Kind) -> proto::EventKind {
+            match kind {
+                $(Kind::$kind => proto::EventKind::$kind,)+
+            }
+        }
+
+        fn from_proto(kind: proto::EventKind) -> Option<Kind> {
+            match kind {
+                $(proto::EventKind::$kind => Some(Kind::$kind),)+
+                proto::EventKind::Unspecified | proto::EventKind::PrincipalDeleted => None,
+            }
+        }
+    };
+}
+
+kinds! {
+    PolicyCreated, PolicyUpdated, WorkspaceCreated, WorkspaceUpdated, WorkspaceSuspended, WorkspaceResumed,
+    PrincipalCreated, PrincipalUpdated, PrincipalDisabled, PrincipalEnabled, KeyCreated, KeyUpdated, KeyRotated,
+    KeyRevoked,
+}
+
+pub(in crate::grpc) fn event(event: Event) -> proto::Event {
+    let Event { revision, time, deed, previous, hash } = event;
+    let Deed { actor, kind, subject, workspace, before, after, request_id } = deed;
+    let workspace = workspace.parse().map(|workspace| WorkspaceName { workspace }.to_string());
+    proto::Event {
+        revision: revision.0,
+        create_time: Some(timestamp(time)),
+        actor,
+        kind: to_proto(kind).into(),
+        subject,
+        workspace: workspace.unwrap_or_default(),
+        before_json: before,
+        after_json: after,
+        request_id,
+        previous_hash: previous.0.to_vec(),
+        hash: hash.0.to_vec(),
+    }
+}
+
+/// The filter of a listing, once its paging was taken out.
+pub(in crate::grpc) fn filter(request: proto::ListEventsRequest, paging: Paging) -> EventFilter {
+    let proto::ListEventsRequest {
+        parent,
+        page_size: _,
+        page_token: _,
+        subject,
+        actor,
+        kinds,
+        start_time,
+        end_time,
+    } = request;
+    let mut unread = Vec::new();
+    let mut known = Vec::new();
+    for (place, kind) in kinds.into_iter().take(100).enumerate() {
+        match proto::EventKind::try_from(kind) {
+            Ok(proto::EventKind::PrincipalDeleted) => {
+                unread.push((
+                    format!("kinds[{place}]"),
+                    "no such event is written by this version".to_owned(),
+                ));
+            }
+            Ok(kind) if kind != proto::EventKind::Unspecified => known.extend(from_proto(kind)),
+            _ => unread.push((format!("kinds[{place}]"), "is no kind of event".to_owned())),
+        }
+    }
+    EventFilter {
+        parent,
+        subject,
+        actor,
+        kinds: known,
+        unread,
+        from: start_time.map(moment),
+        until: end_time.map(moment),
+        paging,
+    }
+}

@@ -1,0 +1,93 @@
+//! Questions and answers of `Introspect`.
+
+use super::{
+    key::{grants, max_age},
+    timestamp,
+};
+use crate::{
+    domain::{advice::Advice, decision::Denial, scope::ScopeSet},
+    introspect::{Answer, Question},
+    proto,
+};
+
+/// The question, and whether its answer says everything.
+pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> (Question<'_>, bool) {
+    let proto::IntrospectRequest {
+        secret,
+        client_ip,
+        required_scopes,
+        resource,
+        class,
+        cost,
+        view,
+    } = request;
+    let full = match proto::IntrospectView::try_from(*view) {
+        Ok(proto::IntrospectView::Decision) => false,
+        Ok(proto::IntrospectView::Full | proto::IntrospectView::Unspecified) | Err(_) => true,
+    };
+    (Question { secret, client_ip, required_scopes, resource, class, cost: *cost }, full)
+}
+
+pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {
+    let Answer { decision, key } = answer;
+    let denial = decision.denial;
+    let outcome = if denial.is_none() { proto::Decision::Allow } else { proto::Decision::Deny };
+    let mut response = proto::IntrospectResponse {
+        active: denial.is_none_or(Denial::is_active),
+        decision: outcome.into(),
+        reason: reason(denial).into(),
+        revision: key.as_ref().map(|key| key.revision().0).unwrap_or_default(),
+        ..proto::IntrospectResponse::default()
+    };
+    if !full {
+        return response;
+    }
+    response.max_age = Some(max_age());
+    let Some(live) = key else {
+        response.http = Some(http(Advice::new(denial, std::iter::empty())));
+        return response;
+    };
+    let policy = live.policy();
+    let missing = decision.missing.iter().map(|scope| policy.scope_name(*scope));
+    let names = |scopes: &ScopeSet| {
+        let mut names: Vec<String> =
+            scopes.iter().map(|scope| policy.scope_name(scope).to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let key = live.key();
+    response.http = Some(http(Advice::new(denial, missing.clone())));
+    response.key = key.name.to_string();
+    response.key_display_name = key.title.as_str().to_owned();
+    response.key_type.clone_from(&key.key_type);
+    response.key_labels.clone_from(&key.labels);
+    response.workspace = key.name.parent().to_string();
+    response.principal = key.owner().map(|owner| owner.to_string()).unwrap_or_default();
+    response.grants = grants(&key.grants);
+    response.effective_scopes = names(&decision.effective);
+    response.missing_scopes = missing.map(str::to_owned).collect();
+    response.constraint.clone_from(&key.constraint);
+    response.expire_time = key.expire_time.map(timestamp);
+    response
+}
+
+fn http(advice: Advice) -> proto::HttpAdvice {
+    let Advice { status, headers } = advice;
+    let headers =
+        headers.into_iter().map(|(name, value)| proto::HttpHeader { name: name.to_owned(), value });
+    proto::HttpAdvice { status: status.into(), headers: headers.collect() }
+}
+
+fn reason(denial: Option<Denial>) -> proto::DenyReason {
+    match denial {
+        None => proto::DenyReason::Unspecified,
+        Some(Denial::InvalidKey) => proto::DenyReason::InvalidKey,
+        Some(Denial::Revoked) => proto::DenyReason::Revoked,
+        Some(Denial::Expired) => proto::DenyReason::Expired,
+        Some(Denial::Disabled) => proto::DenyReason::Disabled,
+        Some(Denial::IpNotAllowed) => proto::DenyReason::IpNotAllowed,
+        Some(Denial::NotFound) => proto::DenyReason::NotFound,
+        Some(Denial::OutsideConstraint) => proto::DenyReason::OutsideConstraint,
+        Some(Denial::InsufficientScope) => proto::DenyReason::InsufficientScope,
+    }
+}

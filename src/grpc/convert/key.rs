@@ -1,0 +1,209 @@
+//! Keys.
+
+use std::time::Duration;
+
+use super::{duration, moment, span, timestamp, unserved};
+use crate::{
+    admin::{GrantDraft, KeyDraft, KeyFilter, Paging, etag},
+    domain::{
+        key::{Expiration, Grant, Key, KeyState},
+        live::Stored,
+        ports::{KeyOrder, KeyRecord, SecretRecord},
+        time::Timestamp,
+    },
+    proto,
+};
+
+/// The draft, with the name and the etag that the message carries.
+pub(in crate::grpc) fn draft(key: Option<proto::Key>) -> (String, String, KeyDraft) {
+    let proto::Key {
+        name,
+        display_name,
+        r#type,
+        principal,
+        grants,
+        constraint,
+        allowed_cidrs,
+        plan,
+        labels,
+        state: _,
+        etag,
+        revision: _,
+        create_time: _,
+        update_time: _,
+        revoke_time: _,
+        last_used_time: _,
+        last_used_address: _,
+        rotation_due_time: _,
+        secrets: _,
+        expiration,
+    } = key.unwrap_or_default();
+    let grants =
+        grants.into_iter().map(|proto::Grant { scope, resource }| GrantDraft { scope, resource });
+    let draft = KeyDraft {
+        title: display_name,
+        key_type: r#type,
+        principal,
+        grants: grants.collect(),
+        constraint,
+        allowed_cidrs,
+        expiration: self::expiration(expiration),
+        plan,
+        labels,
+    };
+    (name, etag, draft)
+}
+
+/// A negative time to live is none at all, which no key may have.
+fn expiration(expiration: Option<proto::key::Expiration>) -> Expiration {
+    match expiration {
+        None | Some(proto::key::Expiration::NeverExpires(false)) => Expiration::Default,
+        Some(proto::key::Expiration::NeverExpires(true)) => Expiration::Never,
+        Some(proto::key::Expiration::ExpireTime(end)) => Expiration::At(moment(end)),
+        Some(proto::key::Expiration::Ttl(ttl)) => {
+            Expiration::After(span(ttl).unwrap_or(Duration::ZERO))
+        }
+    }
+}
+
+/// The key as it is at `now`.
+pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
+    let KeyRecord { key: Stored { value, revision, create_time, update_time }, secrets } = record;
+    let owner = value.owner().map(|owner| owner.to_string());
+    let state = match value.state(now) {
+        KeyState::Active => proto::KeyState::Active,
+        KeyState::Expired => proto::KeyState::Expired,
+        KeyState::Revoked => proto::KeyState::Revoked,
+    };
+    let Key {
+        name,
+        title,
+        key_type,
+        principal: _,
+        grants,
+        constraint,
+        allowed_cidrs,
+        expire_time,
+        labels,
+        revoke_time,
+    } = value;
+    let expiration = match expire_time {
+        Some(end) => proto::key::Expiration::ExpireTime(timestamp(end)),
+        None => proto::key::Expiration::NeverExpires(true),
+    };
+    let works = |secret: &SecretRecord| secret.replaced.is_none_or(|end| now < end);
+    let secrets = secrets.into_iter().filter(|secret| revoke_time.is_none() && works(secret));
+    proto::Key {
+        name: name.to_string(),
+        display_name: title.as_str().to_owned(),
+        r#type: key_type,
+        principal: owner.unwrap_or_default(),
+        grants: self::grants(&grants),
+        constraint,
+        allowed_cidrs: allowed_cidrs.iter().map(|network| network.to_string()).collect(),
+        plan: String::new(),
+        labels,
+        state: state.into(),
+        etag: etag(revision),
+        revision: revision.0,
+        create_time: Some(timestamp(create_time)),
+        update_time: Some(timestamp(update_time)),
+        revoke_time: revoke_time.map(timestamp),
+        last_used_time: None,
+        last_used_address: String::new(),
+        rotation_due_time: None,
+        secrets: secrets.map(secret).collect(),
+        expiration: Some(expiration),
+    }
+}
+
+pub(in crate::grpc) fn grants(grants: &[Grant]) -> Vec<proto::Grant> {
+    let convert = |Grant { scope, resource }: &Grant| proto::Grant {
+        scope: scope.clone(),
+        resource: resource.clone().unwrap_or_default(),
+    };
+    grants.iter().map(convert).collect()
+}
+
+fn secret(secret: SecretRecord) -> proto::KeySecret {
+    let SecretRecord { create_time, replaced } = secret;
+    proto::KeySecret {
+        create_time: Some(timestamp(create_time)),
+        not_after_time: replaced.map(timestamp),
+        last_used_time: None,
+    }
+}
+
+/// The filter of a listing, once its paging was taken out.
+pub(in crate::grpc) fn filter(request: proto::ListKeysRequest, paging: Paging) -> KeyFilter {
+    let proto::ListKeysRequest {
+        parent,
+        page_size: _,
+        page_token: _,
+        states,
+        query,
+        r#type,
+        principal,
+        scope,
+        expiring_before,
+        never_used,
+        unused_since,
+        rotation_due,
+        order_by,
+    } = request;
+    let mut unread = Vec::new();
+    let later = [
+        ("never_used", never_used),
+        ("unused_since", unused_since.is_some()),
+        ("rotation_due", rotation_due),
+    ];
+    unread.extend(later.into_iter().filter(|(_, given)| *given).map(|(field, _)| unserved(field)));
+    let mut known = Vec::new();
+    for (place, state) in states.into_iter().take(10).enumerate() {
+        match proto::KeyState::try_from(state) {
+            Ok(proto::KeyState::Active) => known.push(KeyState::Active),
+            Ok(proto::KeyState::Expired) => known.push(KeyState::Expired),
+            Ok(proto::KeyState::Revoked) => known.push(KeyState::Revoked),
+            Ok(proto::KeyState::Unspecified) | Err(_) => {
+                unread.push((
+                    format!("states[{place}]"),
+                    "must be ACTIVE, EXPIRED or REVOKED".to_owned(),
+                ));
+            }
+        }
+    }
+    let (order, descending) = match order_by.as_str() {
+        "" | "create_time" => (KeyOrder::CreateTime, false),
+        "create_time desc" => (KeyOrder::CreateTime, true),
+        "display_name" => (KeyOrder::Title, false),
+        "display_name desc" => (KeyOrder::Title, true),
+        _ => {
+            let rule = "must be `create_time` or `display_name`, each also with ` desc`";
+            unread.push(("order_by".to_owned(), rule.to_owned()));
+            (KeyOrder::CreateTime, false)
+        }
+    };
+    KeyFilter {
+        parent,
+        states: known,
+        unread,
+        title_part: query,
+        key_type: r#type,
+        principal,
+        scope,
+        expiring_before: expiring_before.map(moment),
+        order,
+        descending,
+        paging,
+    }
+}
+
+/// A span of time that a request gives; a negative one is no time at all.
+pub(in crate::grpc) fn grace(grace: Option<prost_types::Duration>) -> Option<Duration> {
+    grace.map(|grace| span(grace).unwrap_or(Duration::ZERO))
+}
+
+/// How long an answer may be used again: not at all.
+pub(in crate::grpc) fn max_age() -> prost_types::Duration {
+    duration(Duration::ZERO)
+}

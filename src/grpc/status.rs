@@ -1,0 +1,233 @@
+//! The one map from errors to codes and details (AIP-193). What is inside an error
+//! never reaches a caller: it is logged here, once, under an incident's number.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    admin::AdminError,
+    back::Stopped,
+    domain::{caller::Refused, decision::InvalidInquiry, fault::Fault, ports::StoreError},
+    introspect::{IntrospectError, NotAuthenticated},
+    proto::ErrorReason,
+};
+
+/// The domain of every ErrorInfo.
+pub const ERROR_DOMAIN: &str = "keyward.v1";
+/// What the names of reasons begin with in the proto.
+const REASON_PREFIX: &str = "ERROR_REASON_";
+/// When to come again while the database cannot be asked.
+const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How much of a list of faults fits, in bytes: details travel in HTTP/2 trailers, of
+/// which many clients take 8 KiB.
+const FAULTS_BYTES_MAX: usize = 4_096;
+
+/// Details with an ErrorInfo.
+pub(super) fn info<const N: usize>(
+    reason: ErrorReason,
+    metadata: [(&str, String); N],
+) -> ErrorDetails {
+    let metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let reason = reason.as_str_name();
+    ErrorDetails::with_error_info(
+        reason.strip_prefix(REASON_PREFIX).unwrap_or(reason),
+        ERROR_DOMAIN,
+        metadata,
+    )
+}
+
+/// The same status with details.
+pub(super) fn with_details(status: &Status, details: ErrorDetails) -> Status {
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+fn status(code: Code, message: impl Into<String>, details: ErrorDetails) -> Status {
+    Status::with_error_details(code, message, details)
+}
+
+fn of_resource(code: Code, reason: ErrorReason, name: String, message: String) -> Status {
+    status(code, message, info(reason, [("resource", name)]))
+}
+
+/// No credentials were sent.
+pub(super) fn credentials_missing() -> Status {
+    let message = "send the secret of a key of the workspace `system` as `authorization: Bearer …`";
+    status(Code::Unauthenticated, message, info(ErrorReason::CredentialsMissing, []))
+}
+
+/// The RPC is declared, but not served by this version.
+pub(super) fn not_served(rpc: &str) -> Status {
+    let message = format!("this version does not serve {rpc}");
+    status(Code::Unimplemented, message, info(ErrorReason::RpcNotServed, [("rpc", rpc.to_owned())]))
+}
+
+/// Every wrong field, as far as they fit.
+fn invalid(faults: &[Fault]) -> Status {
+    let mut room = FAULTS_BYTES_MAX;
+    let fits = faults.iter().take_while(|Fault { field, description }| {
+        let size = 2 * field.len() + description.len();
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    });
+    let shown: Vec<&Fault> = fits.collect();
+    let fields: Vec<&str> = shown.iter().map(|fault| fault.field.as_str()).collect();
+    let mut details = info(ErrorReason::InvalidFields, [("fields", fields.join(","))]);
+    for Fault { field, description } in &shown {
+        details.add_bad_request_violation(field, description);
+    }
+    if shown.len() < faults.len() {
+        let left = format!("{} more fields are wrong", faults.len() - shown.len());
+        details.add_bad_request_violation("", left);
+    }
+    let message = match &*shown {
+        [Fault { field, description }] if faults.len() == 1 => format!("{field}: {description}"),
+        _ => format!("{} fields are wrong", faults.len()),
+    };
+    status(Code::InvalidArgument, message, details)
+}
+
+impl From<AdminError> for Status {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Refused(refused) => refused.into(),
+            AdminError::NotFound(name) => not_found(name),
+            AdminError::Exists(name) => {
+                let message = format!("{name} exists; choose another id");
+                of_resource(Code::AlreadyExists, ErrorReason::ResourceExists, name, message)
+            }
+            AdminError::Invalid(faults) => invalid(&faults),
+            AdminError::EtagMismatch(name) => {
+                let message = format!("{name} has changed: read it again, and send its etag");
+                of_resource(Code::Aborted, ErrorReason::EtagMismatch, name, message)
+            }
+            AdminError::Contended => contended(),
+            AdminError::RequestIdReused(id) => {
+                let message = "the request_id was used for another request: choose a new one";
+                status(
+                    Code::InvalidArgument,
+                    message,
+                    info(ErrorReason::RequestIdReused, [("request_id", id)]),
+                )
+            }
+            AdminError::KeyRevoked(name) => {
+                let message = format!("{name} is revoked, for ever: make a new key");
+                of_resource(Code::FailedPrecondition, ErrorReason::KeyRevoked, name, message)
+            }
+            AdminError::BuiltIn(name) => {
+                let message = format!("{name} is built in and cannot be changed");
+                of_resource(Code::FailedPrecondition, ErrorReason::BuiltIn, name, message)
+            }
+            AdminError::PrincipalDisabled(name) => {
+                let message = format!("{name} is disabled: enable it first");
+                of_resource(Code::FailedPrecondition, ErrorReason::PrincipalDisabled, name, message)
+            }
+            AdminError::NoEntropy => internal(&error),
+            AdminError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn not_found(name: String) -> Status {
+    let message = format!("{name} was not found");
+    of_resource(Code::NotFound, ErrorReason::ResourceNotFound, name, message)
+}
+
+fn contended() -> Status {
+    let message = "others changed the same resources at the same time: try again";
+    status(Code::Aborted, message, info(ErrorReason::ConcurrentChange, []))
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::ScopeMissing(scope) => {
+                let message = format!("the caller's key lacks the scope {scope} here");
+                let details = info(ErrorReason::CallerScopeMissing, [("scope", scope.to_string())]);
+                status(Code::PermissionDenied, message, details)
+            }
+            Refused::Hidden(name) => not_found(name),
+            Refused::Broader(fields) => {
+                let fields = fields.join(",");
+                let message = format!("the key is broader than the caller's own, in: {fields}");
+                let details = info(ErrorReason::BroaderThanCaller, [("fields", fields)]);
+                status(Code::PermissionDenied, message, details)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Conflict | StoreError::Exists => contended(),
+            StoreError::Unavailable(source) => {
+                tracing::warn!(error = %source, "the database cannot be asked");
+                let mut details = info(ErrorReason::StoreUnavailable, []);
+                details.set_retry_info(Some(STORE_RETRY_DELAY));
+                let message = "the database cannot be asked; a change may have been made: try again with the same request_id";
+                status(Code::Unavailable, message, details)
+            }
+            StoreError::Corrupt(_) => internal(&error),
+        }
+    }
+}
+
+/// A fault of ours: told by its number, which the log explains.
+fn internal(error: &dyn std::error::Error) -> Status {
+    let incident = uuid::Uuid::now_v7().to_string();
+    tracing::error!(%incident, error = %error, "a call failed by a fault of the server");
+    let message = format!("a fault of the server; its log has it under {incident}");
+    status(Code::Internal, message, info(ErrorReason::Internal, [("incident", incident)]))
+}
+
+impl From<IntrospectError> for Status {
+    fn from(error: IntrospectError) -> Self {
+        match error {
+            IntrospectError::Refused(refused) => refused.into(),
+            IntrospectError::Invalid(faults) => invalid(&faults),
+            IntrospectError::Inquiry(InvalidInquiry::UnknownScope { scope, nearest }) => {
+                let shown: String = scope.chars().take(100).collect();
+                let hint = nearest
+                    .as_ref()
+                    .map(|near| format!("; did you mean {near:?}?"))
+                    .unwrap_or_default();
+                let message = format!("the key's policy has no scope {shown:?}{hint}");
+                let metadata = [("scope", shown), ("nearest", nearest.unwrap_or_default())];
+                status(Code::InvalidArgument, message, info(ErrorReason::UnknownScope, metadata))
+            }
+            IntrospectError::Inquiry(InvalidInquiry::Resource(error)) => {
+                invalid(&[Fault { field: "resource".to_owned(), description: error.to_string() }])
+            }
+            IntrospectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotAuthenticated> for Status {
+    fn from(error: NotAuthenticated) -> Self {
+        match error {
+            NotAuthenticated::Invalid => {
+                let message = "the credentials do not work";
+                status(Code::Unauthenticated, message, info(ErrorReason::CredentialsInvalid, []))
+            }
+            NotAuthenticated::AddressNotAllowed => {
+                let message = "the caller's key may not be used from this address";
+                status(
+                    Code::PermissionDenied,
+                    message,
+                    info(ErrorReason::CallerAddressNotAllowed, []),
+                )
+            }
+            NotAuthenticated::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The back of the process did not finish the call: it is ending.
+pub(super) fn stopped(_: Stopped) -> Status {
+    let message = "the server is ending: go to another, with the same request_id";
+    status(Code::Unavailable, message, info(ErrorReason::ShuttingDown, []))
+}

@@ -1,0 +1,271 @@
+//! Makes a change.
+//!
+//! Locks are taken in one order, so that on a database with several writers none
+//! waits for another in a circle: the subject, what the change rests on, the counter.
+//! From then on changes are one after another, and commit order is revision order.
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use sea_orm::{
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait as _, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, PrimaryKeyTrait, QueryFilter as _,
+    QuerySelect as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    sea_query::{Expr, ExprTrait as _, LockType},
+};
+
+use super::{
+    entity::{
+        Stamp, corrupt, counter, event, hash, key, key_scope, policy, principal, request, secret,
+        workspace,
+    },
+    error::{insert_error, store_error, unavailable},
+    read,
+};
+use crate::domain::{
+    event::{Event, Revision},
+    key::Key,
+    ports::{Change, Guard, NewSecret, StoreError, Write},
+    time::Timestamp,
+};
+
+/// Begins a transaction that will write: one which only turns out to would be refused
+/// where another wrote meanwhile.
+pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+    writer
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode,
+            ..TransactionOptions::default()
+        })
+        .await
+}
+
+pub(super) async fn commit(
+    writer: &DatabaseConnection,
+    change: &Change,
+) -> Result<Revision, StoreError> {
+    let transaction = begin(writer).await.map_err(unavailable)?;
+    match apply(&transaction, change).await {
+        Ok(revision) => transaction.commit().await.map_err(unavailable).map(|()| revision),
+        Err(refused) => {
+            // Where even this fails, the drop has the connection roll back.
+            _ = transaction.rollback().await;
+            Err(refused)
+        }
+    }
+}
+
+async fn apply(db: &DatabaseTransaction, change: &Change) -> Result<Revision, StoreError> {
+    let Change { time, guards, write, deed, request } = change;
+    if let Some(request) = request {
+        forget_requests(db, *time).await?;
+        // Before all else: a repeated request is that, and not a name which is taken.
+        if read::request(db, &request.key, *time).await?.is_some() {
+            return Err(StoreError::Conflict);
+        }
+    }
+    lock_subject(db, write).await?;
+    for (guard, revision) in guards {
+        if lock_guard(db, guard).await? != Some(revision.0) {
+            return Err(StoreError::Conflict);
+        }
+    }
+    let (counter, nonce) = next_revision(db).await?;
+    let revision = Revision(counter.revision);
+    if let Some(request) = request {
+        let row = request::row(request, &deed.subject, revision);
+        request::Entity::insert(row).exec_without_returning(db).await.map_err(store_error)?;
+    }
+    put_record(db, write, revision, *time).await?;
+    let previous = hash(&counter.last_hash, "counter.last_hash")?;
+    append(db, Event::new(revision, *time, deed.clone(), previous), nonce).await?;
+    Ok(revision)
+}
+
+async fn forget_requests(db: &impl ConnectionTrait, now: Timestamp) -> Result<(), StoreError> {
+    let expired =
+        request::Entity::delete_many().filter(request::Column::ExpireTime.lte(now.micros()));
+    expired.exec(db).await.map_err(store_error)?;
+    Ok(())
+}
+
+/// Sees to it that the record is of the expected revision, and stays so.
+async fn lock_subject(db: &impl ConnectionTrait, write: &Write) -> Result<(), StoreError> {
+    let lock = LockType::Update;
+    let (found, expected) = match write {
+        Write::Policy(name, _, expected) => (
+            revision_of::<policy::Entity>(
+                db,
+                name.policy.to_string(),
+                policy::Column::Revision,
+                lock,
+            )
+            .await?,
+            expected,
+        ),
+        Write::Workspace(record, expected) => {
+            let id = record.name.workspace.to_string();
+            (
+                revision_of::<workspace::Entity>(db, id, workspace::Column::Revision, lock).await?,
+                expected,
+            )
+        }
+        Write::Principal(record, expected) => {
+            let id = (record.name.workspace.to_string(), record.name.principal.to_string());
+            (
+                revision_of::<principal::Entity>(db, id, principal::Column::Revision, lock).await?,
+                expected,
+            )
+        }
+        Write::Key(record, expected, _) => {
+            let id = (record.name.workspace.to_string(), record.name.key.to_string());
+            (revision_of::<key::Entity>(db, id, key::Column::Revision, lock).await?, expected)
+        }
+    };
+    match (found, expected) {
+        (None, None) => Ok(()),
+        (Some(found), Some(expected)) if found == expected.0 => Ok(()),
+        (Some(_), None) => Err(StoreError::Exists),
+        (_, Some(_)) => Err(StoreError::Conflict),
+    }
+}
+
+/// The revision of what a change rests on, which stays so until the change is made.
+async fn lock_guard(db: &impl ConnectionTrait, guard: &Guard) -> Result<Option<i64>, StoreError> {
+    let lock = LockType::Share;
+    match guard {
+        Guard::Policy(name) => {
+            revision_of::<policy::Entity>(
+                db,
+                name.policy.to_string(),
+                policy::Column::Revision,
+                lock,
+            )
+            .await
+        }
+        Guard::Workspace(name) => {
+            revision_of::<workspace::Entity>(
+                db,
+                name.workspace.to_string(),
+                workspace::Column::Revision,
+                lock,
+            )
+            .await
+        }
+        Guard::Principal(name) => {
+            let id = (name.workspace.to_string(), name.principal.to_string());
+            revision_of::<principal::Entity>(db, id, principal::Column::Revision, lock).await
+        }
+    }
+}
+
+async fn revision_of<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    id: <E::PrimaryKey as PrimaryKeyTrait>::ValueType,
+    column: E::Column,
+    lock: LockType,
+) -> Result<Option<i64>, StoreError> {
+    let select = E::find_by_id(id).select_only().column(column).lock(lock);
+    select.into_tuple().one(db).await.map_err(store_error)
+}
+
+/// Takes the next revision: its number with the hash of the event before it, and a new nonce.
+async fn next_revision(db: &impl ConnectionTrait) -> Result<(counter::Model, i64), StoreError> {
+    let mut bytes = [0; 8];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled
+        .map_err(|_| StoreError::Unavailable("the random generator of the system failed".into()))?;
+    let nonce = i64::from_be_bytes(bytes);
+    let rows = counter::Entity::update_many()
+        .col_expr(counter::Column::Revision, Expr::col(counter::Column::Revision).add(1))
+        .col_expr(counter::Column::Nonce, Expr::value(nonce))
+        .exec_with_returning(db)
+        .await
+        .map_err(store_error)?;
+    let counter = rows.into_iter().next().ok_or_else(|| corrupt("counter"))?;
+    Ok((counter, nonce))
+}
+
+async fn put_record(
+    db: &impl ConnectionTrait,
+    write: &Write,
+    revision: Revision,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    let stamp = |expected: &Option<Revision>| Stamp { revision, time, is_new: expected.is_none() };
+    match write {
+        Write::Policy(name, record, expected) => {
+            put(db, policy::row(name, record, stamp(expected))?, expected.is_none()).await
+        }
+        Write::Workspace(record, expected) => {
+            put(db, workspace::row(record, stamp(expected)), expected.is_none()).await
+        }
+        Write::Principal(record, expected) => {
+            put(db, principal::row(record, stamp(expected))?, expected.is_none()).await
+        }
+        Write::Key(record, expected, secret) => {
+            put(db, key::row(record, stamp(expected))?, expected.is_none()).await?;
+            put_scopes(db, record).await?;
+            match secret {
+                Some(secret) => put_secret(db, record, secret, time).await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// Inserts the row of a new record, or updates that of a record which is locked.
+async fn put<A>(db: &impl ConnectionTrait, row: A, is_new: bool) -> Result<(), StoreError>
+where
+    A: ActiveModelTrait + ActiveModelBehavior + Send,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+{
+    if is_new {
+        A::Entity::insert(row).exec_without_returning(db).await.map_err(insert_error)?;
+    } else {
+        A::Entity::update(row).exec(db).await.map_err(store_error)?;
+    }
+    Ok(())
+}
+
+async fn put_scopes(db: &impl ConnectionTrait, record: &Key) -> Result<(), StoreError> {
+    key_scope::Entity::delete_many()
+        .filter(key_scope::Column::Workspace.eq(record.name.workspace.as_str()))
+        .filter(key_scope::Column::Key.eq(record.name.key.as_str()))
+        .exec(db)
+        .await
+        .map_err(store_error)?;
+    let rows = key_scope::Entity::insert_many(key_scope::rows(record));
+    rows.exec_without_returning(db).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn put_secret(
+    db: &impl ConnectionTrait,
+    record: &Key,
+    secret: &NewSecret,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    secret::Entity::update_many()
+        .col_expr(secret::Column::ReplacedTime, Expr::value(time.micros()))
+        .filter(secret::Column::Workspace.eq(record.name.workspace.as_str()))
+        .filter(secret::Column::Key.eq(record.name.key.as_str()))
+        .filter(secret::Column::ReplacedTime.is_null())
+        .exec(db)
+        .await
+        .map_err(store_error)?;
+    let row = secret::row(&record.name, secret, time);
+    secret::Entity::insert(row).exec_without_returning(db).await.map_err(store_error)?;
+    Ok(())
+}
+
+async fn append(db: &impl ConnectionTrait, event: Event, nonce: i64) -> Result<(), StoreError> {
+    let last_hash = event.hash.0.to_vec();
+    event::Entity::insert(event::row(event, nonce))
+        .exec_without_returning(db)
+        .await
+        .map_err(store_error)?;
+    let counter =
+        counter::Entity::update_many().col_expr(counter::Column::LastHash, Expr::value(last_hash));
+    counter.exec(db).await.map_err(store_error)?;
+    Ok(())
+}

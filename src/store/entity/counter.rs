@@ -1,0 +1,21 @@
+//! The only row that numbers events.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, DeriveEntityModel)]
+#[sea_orm(table_name = "counter")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+    /// Of the newest event; 0 before the first.
+    pub revision: i64,
+    /// Random with each event, so that a history which was lost and written anew is told apart.
+    pub nonce: i64,
+    /// Of the newest event; zero before the first.
+    pub last_hash: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,60 @@
+//! What a failure of the database means to the domain: here alone.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+
+use crate::domain::ports::StoreError;
+
+/// SQLite's primary result codes for a file that is damaged, and for one that is none.
+const DAMAGED: [i32; 2] = [11, 26];
+
+/// What it means that a statement failed. A database that is busy, full or gone
+/// cannot be asked; one that answers what it should not is corrupt. The text never
+/// holds what is in a row.
+pub(super) fn store_error(error: DbErr) -> StoreError {
+    if let Some(SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_)) =
+        error.sql_err()
+    {
+        return StoreError::Conflict;
+    }
+    match &error {
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            match &**cause {
+                sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::Decode(_) => unreadable(),
+                sqlx::Error::Database(cause) if is_damage(cause.code().as_deref()) => {
+                    StoreError::Corrupt("the file is damaged; restore it from backup".to_owned())
+                }
+                _ => unavailable(error),
+            }
+        }
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => unreadable(),
+        DbErr::RecordNotFound(_) | DbErr::RecordNotUpdated => {
+            StoreError::Corrupt("a row vanished while it was locked".to_owned())
+        }
+        _ => unavailable(error),
+    }
+}
+
+/// What it means that a new record's row was refused.
+pub(super) fn insert_error(error: DbErr) -> StoreError {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::Exists,
+        _ => store_error(error),
+    }
+}
+
+/// What it means that a transaction could not be begun or ended: in doubt, that it
+/// is not known.
+pub(super) fn unavailable(error: DbErr) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}
+
+fn unreadable() -> StoreError {
+    StoreError::Corrupt("a column is of another type".to_owned())
+}
+
+fn is_damage(code: Option<&str>) -> bool {
+    let extended = code.and_then(|code| code.parse::<i32>().ok());
+    extended.is_some_and(|code| DAMAGED.contains(&(code & 0xff)))
+}

@@ -1,0 +1,170 @@
+//! Whose a secret is.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use sea_orm::{
+    ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
+    QueryResult,
+    sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
+};
+
+use super::{
+    entity::{from_json, key, optional, policy, principal, secret, workspace},
+    error::store_error,
+};
+use crate::domain::{
+    event::Revision,
+    fault::Faults,
+    live::{Facts, LiveKey, Stored},
+    policy::CompiledPolicy,
+    ports::StoreError,
+    secret::Digest,
+    workspace::Workspace,
+};
+
+/// The most compiled policies that are kept.
+const POLICIES_MAX: u64 = 64;
+
+/// Compiled policies by identifier and revision. An entry is right for ever, for a
+/// policy never changes without a new revision.
+pub(super) struct Policies(Cache<(String, i64), Arc<CompiledPolicy>>);
+
+/// What a look-up came to.
+pub(super) enum Found {
+    /// The key.
+    Key(Arc<LiveKey>),
+    /// That there is none.
+    Nothing,
+    /// That its policy changed between two reads.
+    Moved,
+}
+
+impl Policies {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(POLICIES_MAX))
+    }
+
+    /// Reads all that a decision rests on in one statement, but for the policy's
+    /// document where that is compiled already.
+    pub(super) async fn find_key(
+        &self,
+        db: &impl ConnectionTrait,
+        digest: &Digest,
+    ) -> Result<Found, StoreError> {
+        let Some(row) = db.query_one(&select(digest)).await.map_err(store_error)? else {
+            return Ok(Found::Nothing);
+        };
+        let workspace: Stored<Workspace> = workspace::Model::from_query_result(&row, WORKSPACE)
+            .map_err(store_error)?
+            .try_into()?;
+        let revision: i64 = row.try_get("", POLICY_REVISION).map_err(store_error)?;
+        let Some(compiled) =
+            self.compiled(db, workspace.value.policy.policy.as_str(), revision).await?
+        else {
+            return Ok(Found::Moved);
+        };
+        Ok(Found::Key(Arc::new(LiveKey::new(
+            facts(&row, workspace, Revision(revision))?,
+            compiled,
+        ))))
+    }
+
+    /// The policy as of a revision; nothing where it is of another by now.
+    async fn compiled(
+        &self,
+        db: &impl ConnectionTrait,
+        id: &str,
+        revision: i64,
+    ) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
+        let entry = (id.to_owned(), revision);
+        if let Some(compiled) = self.0.get(&entry) {
+            return Ok(Some(compiled));
+        }
+        let row = policy::Entity::find_by_id(id).one(db).await.map_err(store_error)?;
+        let Some(row) = row.filter(|row| row.revision == revision) else {
+            return Ok(None);
+        };
+        let document = from_json(&row.document, "policies.document")?;
+        let mut faults = Faults::new();
+        let compiled = CompiledPolicy::compile(document, "policy", &mut faults)
+            .ok_or_else(|| StoreError::Corrupt("policies.document has faults".to_owned()))?;
+        let compiled = Arc::new(compiled);
+        self.0.insert(entry, Arc::clone(&compiled));
+        Ok(Some(compiled))
+    }
+}
+
+const KEY: &str = "key_";
+const WORKSPACE: &str = "workspace_";
+const PRINCIPAL: &str = "principal_";
+const POLICY_REVISION: &str = "policy_revision";
+const REPLACED: &str = "replaced";
+
+fn facts(
+    row: &QueryResult,
+    workspace: Stored<Workspace>,
+    revision: Revision,
+) -> Result<Facts, StoreError> {
+    let key = key::Model::from_query_result(row, KEY).map_err(store_error)?;
+    let principal =
+        Option::<principal::Model>::from_query_result(row, PRINCIPAL).map_err(store_error)?;
+    Ok(Facts {
+        key: key.try_into()?,
+        replaced: optional(row.try_get("", REPLACED).map_err(store_error)?),
+        principal: principal.map(TryInto::try_into).transpose()?,
+        policy: (workspace.value.policy.clone(), revision),
+        workspace,
+    })
+}
+
+fn select(digest: &Digest) -> SelectStatement {
+    let secret = |column| Expr::col((secret::Entity, column));
+    let key = |column| Expr::col((key::Entity, column));
+    let workspace = |column| Expr::col((workspace::Entity, column));
+    let principal = |column| Expr::col((principal::Entity, column));
+    let mut select = Query::select();
+    columns::<key::Entity>(&mut select, KEY);
+    columns::<workspace::Entity>(&mut select, WORKSPACE);
+    columns::<principal::Entity>(&mut select, PRINCIPAL);
+    select
+        .expr_as(Expr::col((policy::Entity, policy::Column::Revision)), POLICY_REVISION)
+        .expr_as(secret(secret::Column::ReplacedTime), REPLACED)
+        .from(secret::Entity)
+        .join(
+            JoinType::InnerJoin,
+            key::Entity,
+            (key(key::Column::Workspace).eq(secret(secret::Column::Workspace)))
+                .and(key(key::Column::Id).eq(secret(secret::Column::Key))),
+        )
+        .join(
+            JoinType::InnerJoin,
+            workspace::Entity,
+            workspace(workspace::Column::Id).eq(key(key::Column::Workspace)),
+        )
+        .join(
+            JoinType::InnerJoin,
+            policy::Entity,
+            Expr::col((policy::Entity, policy::Column::Id))
+                .eq(workspace(workspace::Column::Policy)),
+        )
+        .join(
+            JoinType::LeftJoin,
+            principal::Entity,
+            (principal(principal::Column::Workspace).eq(key(key::Column::Workspace)))
+                .and(principal(principal::Column::Id).eq(key(key::Column::Principal))),
+        )
+        .and_where(secret(secret::Column::Digest).eq(digest.as_bytes().to_vec()))
+        .take()
+}
+
+/// Selects every column of a table, named with a prefix.
+fn columns<E: EntityTrait>(select: &mut SelectStatement, prefix: &str) {
+    for column in E::Column::iter() {
+        let name = Alias::new(format!("{prefix}{}", column.as_str()));
+        select.expr_as(Expr::col((E::default(), column)), name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

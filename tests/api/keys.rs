@@ -1,0 +1,3 @@
+//! The RPCs about keys.
+
+mod revoke;

@@ -1,0 +1,20 @@
+//! Every RPC against a real server through the generated clients, one file for each.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod callers;
+mod events;
+mod introspect;
+mod isolation;
+mod keys;
+mod policies;
+mod principals;
+mod server;
+mod support;
+mod workspaces;

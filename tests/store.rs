@@ -1,0 +1,91 @@
+//! What the store promises. Every behaviour is written for any database, and runs on
+//! each kind; what only a file can do is in `store/file.rs`.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+#[path = "store/database.rs"]
+mod database;
+#[path = "store/events.rs"]
+mod events;
+#[path = "store/file.rs"]
+mod file;
+#[path = "store/finding.rs"]
+mod finding;
+#[path = "store/listing.rs"]
+mod listing;
+#[path = "store/migrations.rs"]
+mod migrating;
+#[path = "store/records.rs"]
+mod records;
+#[path = "store/sample.rs"]
+mod sample;
+#[path = "store/together.rs"]
+mod together;
+
+/// Makes a test of each behaviour for each kind of database.
+macro_rules! conformance {
+    ($($part:ident: $($behaviour:ident)+;)+) => {
+        mod sqlite {
+            use crate::database::Sqlite;
+            $(
+                mod $part {
+                    use super::*;
+                    $(
+                        #[tokio::test(flavor = "multi_thread")]
+                        async fn $behaviour() {
+                            crate::$part::$behaviour(&Sqlite::new()).await;
+                        }
+                    )+
+                }
+            )+
+        }
+    };
+}
+
+conformance! {
+    records:
+        what_is_written_is_read_back_in_every_field
+        a_change_moves_revision_and_update_time_alone
+        what_is_not_there_is_not_found
+        a_name_is_taken_once
+        a_change_of_another_revision_is_refused
+        a_guard_of_another_revision_refuses_the_change
+        what_needs_a_record_that_is_not_there_is_refused
+        a_refused_change_leaves_nothing
+        a_request_is_remembered_until_it_expires
+        a_closed_store_is_unavailable;
+    listing:
+        identifiers_are_listed_bytewise_in_pages
+        keys_are_listed_by_time_and_identifier
+        titles_are_sorted_bytewise
+        pages_join_to_the_whole_list_in_both_directions
+        the_search_in_titles_takes_every_character_literally
+        keys_are_filtered_by_each_property
+        states_change_at_the_very_moment
+        a_scope_is_found_as_long_as_it_is_granted
+        secrets_are_told_newest_first;
+    finding:
+        an_unknown_digest_finds_nothing
+        a_key_is_found_with_all_that_it_rests_on
+        a_replaced_secret_finds_its_key_and_says_since_when
+        every_change_is_seen_at_once
+        a_policy_that_has_faults_is_corrupt_and_not_quoted;
+    events:
+        events_are_filtered_and_paged
+        an_empty_log_is_whole
+        a_long_log_is_whole
+        an_edit_is_found
+        a_removed_event_is_found
+        a_renumbered_event_is_found
+        an_added_event_is_found
+        a_changed_counter_is_found;
+    together:
+        revisions_have_no_gaps
+        a_request_is_done_once
+        one_of_many_changes_of_a_revision_is_made
+        a_change_is_made_although_nobody_waits_for_it;
+    migrating:
+        the_schema_goes_up_down_and_up
+        a_newer_schema_is_refused_by_name
+        another_keyring_is_refused;
+}

@@ -1,0 +1,127 @@
+//! What only a file can do.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
+
+use keyward::domain::{
+    ports::{NewSecret, Records as _, StoreError, Write},
+    secret::{KeyVersion, Keyring, Prefix, SigningKey},
+};
+use keyward::store::{OpenError, Options, Store};
+use sea_orm::{ConnectionTrait as _, Statement};
+
+use crate::{
+    database::{Database as _, Sqlite},
+    sample::{change, furnish, key, new_workspace, revisions},
+};
+
+fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+    format!("{}{suffix}", path.display()).into()
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_until_the_first_is_dropped() {
+    let database = Sqlite::new();
+    let store = database.store().await;
+    furnish(&store).await;
+    let link = database.path().with_file_name("link.db");
+    std::os::unix::fs::symlink(database.path(), &link).unwrap();
+    for path in [database.path(), link] {
+        let error = Store::open(&Options::new(path)).await.err().unwrap();
+        assert!(matches!(error, OpenError::Owned { .. }), "{error:?}");
+        assert!(error.to_string().contains(&*database.path().to_string_lossy()), "{error}");
+    }
+    drop(store);
+    assert_eq!(revisions(&database.store().await).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn every_file_is_for_its_owner_alone() {
+    let database = Sqlite::new();
+    let store = database.store().await;
+    furnish(&store).await;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mode = fs::metadata(beside(&database.path(), suffix)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_is_refused_by_name() {
+    let database = Sqlite::new();
+    let absent = database.path().join("absent.db");
+    let error = Store::open(&Options::new(&absent)).await.err().unwrap();
+    assert!(error.to_string().contains("absent.db"), "{error}");
+
+    fs::write(database.path(), "no database ".repeat(1_000)).unwrap();
+    let error = Store::open(&database.options()).await.err().unwrap();
+    assert!(matches!(error, OpenError::Database { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_another_program_writes_is_unavailable() {
+    let database = Sqlite::new();
+    let options = Options { busy_timeout: Duration::from_millis(1), ..database.options() };
+    let store = Store::open(&options).await.unwrap();
+    store.migrate().await.unwrap();
+    let other = database.connect().await;
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let outcome = store.commit(new_workspace("acme")).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    furnish(&store).await;
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_in_the_files() {
+    let database = Sqlite::new();
+    let store = database.store().await;
+    furnish(&store).await;
+    let keyring =
+        Keyring::new(vec![SigningKey::new(KeyVersion::FIRST, &[5; 32])], KeyVersion::FIRST)
+            .unwrap();
+    store.check_keyring(&keyring).await.unwrap();
+    let minted =
+        keyring.mint(&Prefix::parse("acme").unwrap(), &ring::rand::SystemRandom::new()).unwrap();
+    let digest = *minted.digest.as_bytes();
+    let secret = NewSecret { digest: minted.digest, version: KeyVersion::FIRST };
+    store.commit(change(Write::Key(key("a"), None, Some(secret)))).await.unwrap();
+
+    let files =
+        ["", "-wal"].map(|suffix| fs::read(beside(&database.path(), suffix)).unwrap()).concat();
+    let has = |part: &[u8]| files.windows(part.len()).any(|window| window == part);
+    assert!(has(&digest), "the search would find it");
+    let text = minted.secret.as_str().strip_prefix("acme_").unwrap();
+    assert!(!has(&text.as_bytes()[1..33]));
+    assert!(!has(&[5; 32]));
+}
+
+/// The runtime ends at different moments of a change, and with it whatever ran.
+#[test]
+fn a_change_that_is_torn_off_is_made_whole_or_not_at_all() {
+    let database = Sqlite::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(async { furnish(&database.store().await).await });
+    for reads in 0..20 {
+        runtime().block_on(async {
+            let store = Arc::new(database.open().await);
+            let writer = Arc::clone(&store);
+            let change = new_workspace(&format!("w{reads}"));
+            tokio::spawn(async move { writer.commit(change).await });
+            for _ in 0..reads {
+                store.has_secrets().await.unwrap();
+            }
+        });
+        runtime().block_on(async {
+            // One statement, so one moment: SQLite may still be ending what it had begun.
+            let count = "SELECT (SELECT count(*) FROM events) AS events, \
+                (SELECT count(*) FROM workspaces) AS workspaces, (SELECT revision FROM counter) AS last";
+            let connection = database.connect().await;
+            let count = Statement::from_string(connection.get_database_backend(), count);
+            let row = connection.query_one_raw(count).await.unwrap().unwrap();
+            let number = |column| row.try_get::<i64>("", column).unwrap();
+            assert_eq!(number("events"), number("workspaces") + 2);
+            assert_eq!(number("events"), number("last"));
+            database.open().await.verify_events().await.unwrap();
+        });
+    }
+}

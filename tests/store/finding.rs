@@ -1,0 +1,129 @@
+//! Whose a secret is.
+
+use std::sync::Arc;
+
+use keyward::domain::{
+    event::Revision,
+    key::Key,
+    live::LiveKey,
+    ports::{Change, FindKey as _, Records as _, StoreError, Write},
+};
+use keyward::store::Store;
+
+use crate::{
+    database::Database,
+    sample::{
+        at, change, digest, full_key, furnish, key, policy, policy_name, principal, rev, secret,
+        workspace,
+    },
+};
+
+async fn found(store: &Store, number: u8) -> Arc<LiveKey> {
+    store.find_key(&digest(number)).await.unwrap().unwrap()
+}
+
+pub(crate) async fn an_unknown_digest_finds_nothing(database: &impl Database) {
+    let store = database.store().await;
+    assert!(store.find_key(&digest(1)).await.unwrap().is_none());
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(2)))).await.unwrap();
+    assert!(store.find_key(&digest(1)).await.unwrap().is_none());
+    assert!(store.has_secrets().await.unwrap());
+}
+
+pub(crate) async fn a_key_is_found_with_all_that_it_rests_on(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(full_key("full"), None, secret(1)))).await.unwrap();
+    store.commit(change(Write::Key(key("bare"), None, secret(2)))).await.unwrap();
+
+    let full = found(&store, 1).await;
+    let facts = full.facts();
+    assert_eq!((&facts.key.value, facts.key.revision), (&full_key("full"), Revision(4)));
+    assert_eq!(
+        (&facts.workspace.value, facts.workspace.revision),
+        (&workspace("acme"), Revision(2))
+    );
+    let owner = facts.principal.as_ref().unwrap();
+    assert_eq!((&owner.value, owner.revision), (&principal(), Revision(3)));
+    assert_eq!(facts.policy, (policy_name(), Revision(1)));
+    assert_eq!(facts.replaced, None);
+    assert_eq!(full.policy().document(), &policy());
+
+    let bare = found(&store, 2).await;
+    assert_eq!(bare.facts().key.value, key("bare"));
+    assert_eq!(bare.facts().principal, None);
+}
+
+pub(crate) async fn a_replaced_secret_finds_its_key_and_says_since_when(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    store.commit(change(Write::Key(key("b"), None, secret(9)))).await.unwrap();
+    let rotate = |time, expected, number| Change {
+        time: at(time),
+        ..change(Write::Key(key("a"), rev(expected), secret(number)))
+    };
+    store.commit(rotate(20, 4, 2)).await.unwrap();
+    store.commit(rotate(30, 6, 3)).await.unwrap();
+
+    for (number, replaced) in [(1, Some(at(20))), (2, Some(at(30))), (3, None), (9, None)] {
+        assert_eq!(found(&store, number).await.facts().replaced, replaced, "{number}");
+    }
+    assert_eq!(found(&store, 1).await.key().name, key("a").name);
+}
+
+pub(crate) async fn every_change_is_seen_at_once(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    let owned = || Key { revoke_time: None, ..full_key("a") };
+    store.commit(change(Write::Key(owned(), None, secret(1)))).await.unwrap();
+    assert!(found(&store, 1).await.is_enabled());
+
+    let mut suspended = workspace("acme");
+    suspended.suspended = true;
+    store.commit(change(Write::Workspace(suspended, rev(2)))).await.unwrap();
+    assert!(!found(&store, 1).await.is_enabled());
+    store.commit(change(Write::Workspace(workspace("acme"), rev(5)))).await.unwrap();
+    assert!(found(&store, 1).await.is_enabled());
+
+    let mut disabled = principal();
+    disabled.disabled = true;
+    store.commit(change(Write::Principal(disabled, rev(3)))).await.unwrap();
+    assert!(!found(&store, 1).await.is_enabled());
+
+    let mut narrower = policy();
+    narrower.scopes[1].name = "sites:other".into();
+    assert!(found(&store, 1).await.policy().scope("sites:write").is_some());
+    store.commit(change(Write::Policy(policy_name(), narrower, rev(1)))).await.unwrap();
+    let live = found(&store, 1).await;
+    assert!(live.policy().scope("sites:write").is_none());
+    assert_eq!(live.revision(), Revision(8));
+
+    let revoked = Key { revoke_time: Some(at(5)), ..owned() };
+    store.commit(change(Write::Key(revoked, rev(4), None))).await.unwrap();
+    assert_eq!(found(&store, 1).await.key().revoke_time, Some(at(5)));
+}
+
+pub(crate) async fn a_policy_that_has_faults_is_corrupt_and_not_quoted(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    for document in [
+        r#"{"title":"canary"}"#.to_owned(),
+        serde_json::to_string(&keyward::domain::policy::Policy::default()).unwrap(),
+    ] {
+        database
+            .execute(&format!(
+                "UPDATE policies SET document = '{document}', revision = revision + 1"
+            ))
+            .await;
+        let error = store.find_key(&digest(1)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+    database.execute("UPDATE keys SET grants = 'canary'").await;
+    let error = store.key(&key("a").name).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(!format!("{error:?}").contains("canary"));
+}

@@ -1,0 +1,63 @@
+//! The schema, and the keyring that goes with a database.
+
+use keyward::domain::secret::{KeyVersion, Keyring, SigningKey};
+use keyward::store::OpenError;
+
+use crate::{
+    database::Database,
+    sample::{furnish, revisions},
+};
+
+pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
+    let store = database.open().await;
+    assert!(!store.schema_fits().await.unwrap());
+    store.migrate().await.unwrap();
+    assert!(store.schema_fits().await.unwrap());
+    store.migrate().await.unwrap();
+    furnish(&store).await;
+    drop(store);
+
+    let connection = database.connect().await;
+    migrations::down(&connection, 1).await.unwrap();
+    connection.close().await.unwrap();
+
+    let store = database.open().await;
+    assert!(!store.schema_fits().await.unwrap());
+    store.migrate().await.unwrap();
+    assert!(store.schema_fits().await.unwrap());
+    furnish(&store).await;
+    assert_eq!(revisions(&store).await, [1, 2, 3]);
+}
+
+pub(crate) async fn a_newer_schema_is_refused_by_name(database: &impl Database) {
+    let store = database.store().await;
+    database.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_later', 0)").await;
+    for outcome in [store.schema_fits().await.map(|_| ()), store.migrate().await] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, OpenError::Newer { .. }));
+        assert!(error.to_string().contains("m29991231_000001_later"), "{error}");
+    }
+}
+
+pub(crate) async fn another_keyring_is_refused(database: &impl Database) {
+    let store = database.store().await;
+    let [zero, one] = [0, 1].map(|place| KeyVersion::all().nth(place).unwrap());
+    let keyring = |keys: &[(KeyVersion, u8)], current| {
+        let keys = keys.iter().map(|(version, byte)| SigningKey::new(*version, &[*byte; 32]));
+        Keyring::new(keys.collect(), current).unwrap()
+    };
+    store.check_keyring(&keyring(&[(zero, 1)], zero)).await.unwrap();
+    store.check_keyring(&keyring(&[(zero, 1)], zero)).await.unwrap();
+
+    // The other new key is not noted on the way.
+    let error = store.check_keyring(&keyring(&[(one, 9), (zero, 2)], one)).await.unwrap_err();
+    assert!(
+        matches!(error, OpenError::WrongKeyring { version, .. } if version == zero),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("restore"), "{error}");
+
+    store.check_keyring(&keyring(&[(zero, 1), (one, 2)], one)).await.unwrap();
+    store.check_keyring(&keyring(&[(one, 2)], one)).await.unwrap();
+    assert!(store.check_keyring(&keyring(&[(one, 3)], one)).await.is_err());
+}

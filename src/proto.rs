@@ -6,6 +6,7 @@ use std::fmt;
 /// What `proto/keyward/v1` says, as Rust.
 #[expect(
     clippy::all,
+    clippy::clone_on_ref_ptr,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated; the proto files are the documentation"

@@ -239,7 +239,7 @@ fn risks(live: &LiveKey) -> Vec<Warning> {
     let (key, policy) = (live.key(), live.policy());
     let mut warnings = Vec::new();
     let mut warn = |code, field: String, description: String| {
-        warnings.push(Warning { code, field, description })
+        warnings.push(Warning { code, field, description });
     };
     for network in key.allowed_cidrs.wildcards() {
         let description = format!("{network} admits every address of its family");

@@ -38,7 +38,7 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     match drained {
         Drained::All => tracing::info!("ended; every call was finished"),
         Drained::CutOff(left) => {
-            tracing::warn!(left, "ended; the drain time-out cut connections off")
+            tracing::warn!(left, "ended; the drain time-out cut connections off");
         }
     }
     Ok(ExitCode::SUCCESS)

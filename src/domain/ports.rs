@@ -128,7 +128,7 @@ pub struct KeyRecord {
 }
 
 /// What is known of a secret without it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretRecord {
     /// When it was made.
     pub create_time: Timestamp,

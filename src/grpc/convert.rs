@@ -15,7 +15,7 @@ use prost::Message;
 use ring::digest::{Context, SHA256};
 
 use crate::{
-    admin::{Intent, Mask, Named, Paged, Paging},
+    admin::{Intent, Mask, Paged, Paging},
     domain::time::Timestamp,
 };
 
@@ -46,11 +46,6 @@ pub(super) fn intent(
         fingerprint: fingerprint(rpc, message),
         validate_only,
     }
-}
-
-/// A change of the state of one resource.
-pub(super) fn named(intent: Intent, name: String, etag: String) -> Named {
-    Named { name, etag, intent }
 }
 
 /// A page of the list that `query` describes, its own paging taken out.

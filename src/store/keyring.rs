@@ -1,23 +1,27 @@
 //! Which signing keys a database was used with.
 
-use sea_orm::{EntityTrait as _, Set};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 
 use super::{
     OpenError, Store,
     commit::begin,
-    entity::keyring::{ActiveModel, Entity},
+    entity::{
+        keyring::{ActiveModel, Entity},
+        secret,
+    },
 };
 use crate::domain::secret::Keyring;
 
 impl Store {
     /// Notes the fingerprints of signing keys that are new to the database, and sees
-    /// to it that the others are the same as ever. Versions that the keyring no longer
-    /// has are no fault.
+    /// to it that the others are the same as ever. A version that the keyring no longer
+    /// has is a fault as long as a secret that was not replaced was signed with it.
     ///
     /// # Errors
     ///
-    /// [`OpenError::WrongKeyring`] where a version has another key than before, and then nothing
-    /// is noted; [`OpenError::Database`] where the database cannot be asked.
+    /// [`OpenError::WrongKeyring`] where a version has another key than before,
+    /// [`OpenError::MissingKey`] where one is missing that is needed, and then nothing is noted;
+    /// [`OpenError::Database`] where the database cannot be asked.
     pub async fn check_keyring(&self, keyring: &Keyring) -> Result<(), OpenError> {
         let failed = |error| OpenError::database(&self.path, error);
         let transaction = begin(&self.writer).await.map_err(failed)?;
@@ -41,6 +45,16 @@ impl Store {
                         .map_err(failed)?;
                 }
             }
+        }
+        let held = keyring.keys().map(|key| key.version().to_string());
+        let orphan = secret::Entity::find()
+            .filter(secret::Column::Version.is_not_in(held))
+            .filter(secret::Column::ReplacedTime.is_null())
+            .one(&transaction)
+            .await
+            .map_err(failed)?;
+        if let Some(secret::Model { version, .. }) = orphan {
+            return Err(OpenError::MissingKey { path: self.path.clone(), version });
         }
         transaction.commit().await.map_err(failed)
     }

@@ -96,6 +96,17 @@ pub enum OpenError {
         /// The version that has another key.
         version: KeyVersion,
     },
+    /// The keyring lacks a key that live secrets were signed with.
+    #[error(
+        "the keyring has no key of version {version}, which secrets in the database {} were signed with; restore the keyring from backup",
+        .path.display()
+    )]
+    MissingKey {
+        /// The database file.
+        path: PathBuf,
+        /// The version that is missing.
+        version: String,
+    },
 }
 
 impl OpenError {

@@ -95,6 +95,26 @@ async fn no_secret_is_ever_in_the_files() {
     assert!(!has(&[5; 32]));
 }
 
+#[tokio::test]
+async fn a_keyring_without_a_key_that_secrets_need_is_refused() {
+    let database = Sqlite::new();
+    let store = database.store().await;
+    furnish(&store).await;
+    let versions: Vec<KeyVersion> = KeyVersion::all().take(2).collect();
+    let signing = |place: usize| SigningKey::new(versions[place], &[u8::try_from(place).unwrap(); 32]);
+    let keyring = Keyring::new(vec![signing(0)], versions[0]).unwrap();
+    let minted =
+        keyring.mint(&Prefix::parse("acme").unwrap(), &ring::rand::SystemRandom::new()).unwrap();
+    let secret = NewSecret { digest: minted.digest, version: versions[0] };
+    store.commit(change(Write::Key(key("a"), None, Some(secret)))).await.unwrap();
+
+    let without = Keyring::new(vec![signing(1)], versions[1]).unwrap();
+    let refused = store.check_keyring(&without).await.unwrap_err();
+    assert!(matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"), "{refused}");
+    let with_both = Keyring::new(vec![signing(0), signing(1)], versions[1]).unwrap();
+    store.check_keyring(&with_both).await.unwrap();
+}
+
 /// The runtime ends at different moments of a change, and with it whatever ran.
 #[test]
 fn a_change_that_is_torn_off_is_made_whole_or_not_at_all() {

@@ -7,14 +7,11 @@ use crate::{
         caller::Caller,
         fault::Faults,
         key::KeyState,
-        name::{KeyName, PrincipalName, WorkspaceName},
+        name::{KeyName, PrincipalName, Title, WorkspaceName},
         ports::{KeyCursor, KeyOrder, KeyQuery, KeyRecord},
         time::Timestamp,
     },
 };
-
-/// The longest part of a title that is searched for, in characters.
-const TITLE_PART_LENGTH_MAX: usize = 100;
 
 /// Whose a secret is.
 #[derive(Debug)]
@@ -80,9 +77,9 @@ impl Admin {
         for (field, description) in &filter.unread {
             faults.note(&**field, description);
         }
-        if filter.title_part.chars().count() > TITLE_PART_LENGTH_MAX {
-            faults.note("query", format_args!("is longer than {TITLE_PART_LENGTH_MAX} characters"));
-        }
+        // Read as titles are, so that the same text is found however it was composed.
+        let title_part =
+            faults.take("query", filter.title_part.parse::<Title>()).unwrap_or_default();
         let principal = match filter.principal.as_str() {
             "" => None,
             text => faults.take("principal", text.parse::<PrincipalName>()),
@@ -100,7 +97,7 @@ impl Admin {
             workspace: parent,
             states,
             now: self.now(),
-            title_part: filter.title_part.clone(),
+            title_part: title_part.as_str().to_owned(),
             key_type: given(&filter.key_type),
             principal: principal.map(|name| name.principal),
             scope: given(&filter.scope),

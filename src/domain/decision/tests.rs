@@ -306,13 +306,14 @@ fn a_key_covers_only_what_is_no_broader_in_any_way() {
     let edits: [fn(&mut Key); 8] = [
         |key| key.grants = vec![Grant { scope: "sites:write".into(), resource: None }],
         |key| {
-            key.grants = vec![Grant { scope: "jobs:read".into(), resource: Some("sites/1".into()) }]
+            key.grants =
+                vec![Grant { scope: "jobs:read".into(), resource: Some("sites/1".into()) }];
         },
         |key| key.constraint = vec![],
         |key| key.constraint = strings(&["sites"]),
         |key| key.allowed_cidrs = AllowedNetworks::default(),
         |key| {
-            key.allowed_cidrs = AllowedNetworks::parse(["10.0.0.0/7", "::1"].into_iter()).unwrap()
+            key.allowed_cidrs = AllowedNetworks::parse(["10.0.0.0/7", "::1"].into_iter()).unwrap();
         },
         |key| key.expire_time = None,
         |key| key.expire_time = Some(Timestamp::from_micros(9_000_001)),

@@ -1,8 +1,10 @@
 //! Events.
 
-use super::{moment, timestamp};
+use std::mem::take;
+
+use super::{moment, page, paging, timestamp};
 use crate::{
-    admin::{EventFilter, Paging},
+    admin::{EventFilter, Paged},
     domain::{
         event::{Deed, Event, Kind},
         name::WorkspaceName,
@@ -52,8 +54,9 @@ pub(in crate::grpc) fn event(event: Event) -> proto::Event {
     }
 }
 
-/// The filter of a listing, once its paging was taken out.
-pub(in crate::grpc) fn filter(request: proto::ListEventsRequest, paging: Paging) -> EventFilter {
+pub(in crate::grpc) fn list(mut request: proto::ListEventsRequest) -> EventFilter {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    let paging = paging("ListEvents", &request, size, token);
     let proto::ListEventsRequest {
         parent,
         page_size: _,
@@ -88,4 +91,9 @@ pub(in crate::grpc) fn filter(request: proto::ListEventsRequest, paging: Paging)
         until: end_time.map(moment),
         paging,
     }
+}
+
+pub(in crate::grpc) fn listed(paged: Paged<Event>) -> proto::ListEventsResponse {
+    let (events, next_page_token) = page(paged, event);
+    proto::ListEventsResponse { events, next_page_token }
 }

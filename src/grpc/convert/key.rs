@@ -1,14 +1,16 @@
 //! Keys.
 
+pub(in crate::grpc) mod request;
+
 use std::time::Duration;
 
-use super::{duration, moment, span, timestamp, unserved};
+use super::{duration, moment, span, timestamp};
 use crate::{
-    admin::{GrantDraft, KeyDraft, KeyFilter, Paging, etag},
+    admin::{GrantDraft, KeyDraft, etag},
     domain::{
         key::{Expiration, Grant, Key, KeyState},
         live::Stored,
-        ports::{KeyOrder, KeyRecord, SecretRecord},
+        ports::{KeyRecord, SecretRecord},
         time::Timestamp,
     },
     proto,
@@ -132,75 +134,6 @@ fn secret(secret: SecretRecord) -> proto::KeySecret {
         not_after_time: replaced.map(timestamp),
         last_used_time: None,
     }
-}
-
-/// The filter of a listing, once its paging was taken out.
-pub(in crate::grpc) fn filter(request: proto::ListKeysRequest, paging: Paging) -> KeyFilter {
-    let proto::ListKeysRequest {
-        parent,
-        page_size: _,
-        page_token: _,
-        states,
-        query,
-        r#type,
-        principal,
-        scope,
-        expiring_before,
-        never_used,
-        unused_since,
-        rotation_due,
-        order_by,
-    } = request;
-    let mut unread = Vec::new();
-    let later = [
-        ("never_used", never_used),
-        ("unused_since", unused_since.is_some()),
-        ("rotation_due", rotation_due),
-    ];
-    unread.extend(later.into_iter().filter(|(_, given)| *given).map(|(field, _)| unserved(field)));
-    let mut known = Vec::new();
-    for (place, state) in states.into_iter().take(10).enumerate() {
-        match proto::KeyState::try_from(state) {
-            Ok(proto::KeyState::Active) => known.push(KeyState::Active),
-            Ok(proto::KeyState::Expired) => known.push(KeyState::Expired),
-            Ok(proto::KeyState::Revoked) => known.push(KeyState::Revoked),
-            Ok(proto::KeyState::Unspecified) | Err(_) => {
-                unread.push((
-                    format!("states[{place}]"),
-                    "must be ACTIVE, EXPIRED or REVOKED".to_owned(),
-                ));
-            }
-        }
-    }
-    let (order, descending) = match order_by.as_str() {
-        "" | "create_time" => (KeyOrder::CreateTime, false),
-        "create_time desc" => (KeyOrder::CreateTime, true),
-        "display_name" => (KeyOrder::Title, false),
-        "display_name desc" => (KeyOrder::Title, true),
-        _ => {
-            let rule = "must be `create_time` or `display_name`, each also with ` desc`";
-            unread.push(("order_by".to_owned(), rule.to_owned()));
-            (KeyOrder::CreateTime, false)
-        }
-    };
-    KeyFilter {
-        parent,
-        states: known,
-        unread,
-        title_part: query,
-        key_type: r#type,
-        principal,
-        scope,
-        expiring_before: expiring_before.map(moment),
-        order,
-        descending,
-        paging,
-    }
-}
-
-/// A span of time that a request gives; a negative one is no time at all.
-pub(in crate::grpc) fn grace(grace: Option<prost_types::Duration>) -> Option<Duration> {
-    grace.map(|grace| span(grace).unwrap_or(Duration::ZERO))
 }
 
 /// How long an answer may be used again: not at all.

@@ -1,13 +1,14 @@
 //! Policies.
 
-use std::time::Duration;
+use std::{mem::take, time::Duration};
 
-use super::{duration, span, timestamp, unserved};
+use super::{duration, intent, mask, page, paging, span, timestamp, unserved, warning::warnings};
 use crate::{
-    admin::{PolicyDraft, etag},
+    admin::{
+        Changed, CreateResource, NamedPolicy, Paged, Paging, PolicyDraft, UpdateResource, etag,
+    },
     domain::{
         live::Stored,
-        name::PolicyName,
         policy::{ExpiryRule, KeyType, Policy, Role, Scope, UnmatchedResource},
         resource::Grammar,
     },
@@ -140,7 +141,7 @@ fn unmatched(value: i32, unread: &mut Unread) -> UnmatchedResource {
     }
 }
 
-pub(in crate::grpc) fn policy(stored: Stored<(PolicyName, Policy)>) -> proto::Policy {
+pub(in crate::grpc) fn policy(stored: Stored<NamedPolicy>) -> proto::Policy {
     let Stored { value: (name, policy), revision, create_time, update_time } = stored;
     let Policy {
         title,
@@ -193,5 +194,49 @@ pub(in crate::grpc) fn policy(stored: Stored<(PolicyName, Policy)>) -> proto::Po
         revision: revision.0,
         create_time: Some(timestamp(create_time)),
         update_time: Some(timestamp(update_time)),
+    }
+}
+
+pub(in crate::grpc) fn create(request: proto::CreatePolicyRequest) -> CreateResource<PolicyDraft> {
+    let intent = intent("CreatePolicy", &request, &request.request_id, request.validate_only);
+    let proto::CreatePolicyRequest { policy_id, policy, request_id: _, validate_only: _ } = request;
+    let (_, _, draft) = draft(policy);
+    CreateResource { id: policy_id, draft, intent }
+}
+
+pub(in crate::grpc) fn created(
+    changed: Changed<Stored<NamedPolicy>>,
+) -> proto::CreatePolicyResponse {
+    let Changed { record, warnings: risks } = changed;
+    proto::CreatePolicyResponse { policy: Some(policy(record)), warnings: warnings(risks) }
+}
+
+pub(in crate::grpc) fn list(mut request: proto::ListPoliciesRequest) -> Paging {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    paging("ListPolicies", &request, size, token)
+}
+
+pub(in crate::grpc) fn listed(paged: Paged<Stored<NamedPolicy>>) -> proto::ListPoliciesResponse {
+    let (policies, next_page_token) = page(paged, policy);
+    proto::ListPoliciesResponse { policies, next_page_token }
+}
+
+pub(in crate::grpc) fn update(request: proto::UpdatePolicyRequest) -> UpdateResource<PolicyDraft> {
+    let intent = intent("UpdatePolicy", &request, &request.request_id, request.validate_only);
+    let proto::UpdatePolicyRequest { policy, update_mask, request_id: _, validate_only: _, force } =
+        request;
+    let (name, etag, mut draft) = draft(policy);
+    draft.unread.extend(force.then(|| unserved("force")));
+    UpdateResource { name, etag, draft, mask: mask(update_mask), intent }
+}
+
+pub(in crate::grpc) fn updated(
+    changed: Changed<Stored<NamedPolicy>>,
+) -> proto::UpdatePolicyResponse {
+    let Changed { record, warnings: risks } = changed;
+    proto::UpdatePolicyResponse {
+        policy: Some(policy(record)),
+        warnings: warnings(risks),
+        effects: None,
     }
 }

@@ -1,8 +1,10 @@
 //! Principals.
 
-use super::timestamp;
+use std::mem::take;
+
+use super::{intent, mask, page, paging, timestamp, warning::warnings};
 use crate::{
-    admin::{PrincipalDraft, etag},
+    admin::{Changed, CreatePrincipal, Named, Paged, Paging, PrincipalDraft, UpdateResource, etag},
     domain::{
         live::Stored,
         principal::{Principal, PrincipalKind},
@@ -57,4 +59,64 @@ pub(in crate::grpc) fn principal(stored: Stored<Principal>) -> proto::Principal 
         create_time: Some(timestamp(create_time)),
         update_time: Some(timestamp(update_time)),
     }
+}
+
+pub(in crate::grpc) fn create(request: proto::CreatePrincipalRequest) -> CreatePrincipal {
+    let intent = intent("CreatePrincipal", &request, &request.request_id, request.validate_only);
+    let proto::CreatePrincipalRequest {
+        parent,
+        principal_id,
+        principal,
+        request_id: _,
+        validate_only: _,
+    } = request;
+    let (_, _, draft) = draft(principal);
+    CreatePrincipal { parent, id: principal_id, draft, intent }
+}
+
+pub(in crate::grpc) fn created(
+    changed: Changed<Stored<Principal>>,
+) -> proto::CreatePrincipalResponse {
+    let Changed { record, warnings: risks } = changed;
+    proto::CreatePrincipalResponse { principal: Some(principal(record)), warnings: warnings(risks) }
+}
+
+pub(in crate::grpc) fn list(mut request: proto::ListPrincipalsRequest) -> (String, Paging) {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    let paging = paging("ListPrincipals", &request, size, token);
+    (request.parent, paging)
+}
+
+pub(in crate::grpc) fn listed(paged: Paged<Stored<Principal>>) -> proto::ListPrincipalsResponse {
+    let (principals, next_page_token) = page(paged, principal);
+    proto::ListPrincipalsResponse { principals, next_page_token }
+}
+
+pub(in crate::grpc) fn update(
+    request: proto::UpdatePrincipalRequest,
+) -> UpdateResource<PrincipalDraft> {
+    let intent = intent("UpdatePrincipal", &request, &request.request_id, request.validate_only);
+    let proto::UpdatePrincipalRequest { principal, update_mask, request_id: _, validate_only: _ } =
+        request;
+    let (name, etag, draft) = draft(principal);
+    UpdateResource { name, etag, draft, mask: mask(update_mask), intent }
+}
+
+pub(in crate::grpc) fn updated(
+    changed: Changed<Stored<Principal>>,
+) -> proto::UpdatePrincipalResponse {
+    let Changed { record, warnings: risks } = changed;
+    proto::UpdatePrincipalResponse { principal: Some(principal(record)), warnings: warnings(risks) }
+}
+
+pub(in crate::grpc) fn disable(request: proto::DisablePrincipalRequest) -> Named {
+    let intent = intent("DisablePrincipal", &request, &request.request_id, request.validate_only);
+    let proto::DisablePrincipalRequest { name, etag, request_id: _, validate_only: _ } = request;
+    Named { name, etag, intent }
+}
+
+pub(in crate::grpc) fn enable(request: proto::EnablePrincipalRequest) -> Named {
+    let intent = intent("EnablePrincipal", &request, &request.request_id, request.validate_only);
+    let proto::EnablePrincipalRequest { name, etag, request_id: _, validate_only: _ } = request;
+    Named { name, etag, intent }
 }

@@ -10,7 +10,11 @@ const README: &str = include_str!("../README.md");
 fn the_settings_are_the_programs() {
     let table = README.split("<!-- settings -->").nth(1).expect("the README has settings");
     let table = table.split("<!-- end of settings -->").next().expect("and an end of them");
-    assert_eq!(table.trim(), keyward::config::markdown().trim(), "paste the right-hand side into the README");
+    assert_eq!(
+        table.trim(),
+        keyward::config::markdown().trim(),
+        "paste the right-hand side into the README"
+    );
 }
 
 #[test]
@@ -31,6 +35,11 @@ fn every_error_reason_has_an_example() {
     for number in 1.. {
         let Ok(reason) = ErrorReason::try_from(number) else { break };
         let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
-        assert!(proto.contains(&format!("// Example: `{{\"reason\": \"{name}\", \"domain\": \"keyward.v1\"")), "{name}");
+        assert!(
+            proto.contains(&format!(
+                "// Example: `{{\"reason\": \"{name}\", \"domain\": \"keyward.v1\""
+            )),
+            "{name}"
+        );
     }
 }

@@ -153,11 +153,12 @@ impl Admin {
         let minted =
             self.keyring.mint(&prefix, self.entropy.as_ref()).map_err(|_| AdminError::NoEntropy)?;
         let Minted { secret, digest } = minted;
-        let new = NewSecret { digest, version: self.keyring.current().version() };
+        let older_until = Timestamp::MIN;
+        let new = NewSecret { digest, version: self.keyring.current().version(), older_until };
         let replaced = plan.replaced.clone();
         let stored = self.write_key(actor, intent, plan, key, Some(new)).await?;
         let ended = |record: SecretRecord| {
-            let replaced = record.replaced.or(Some(stored.update_time));
+            let replaced = record.replaced.or(Some(older_until));
             SecretRecord { replaced, ..record }
         };
         let newest = SecretRecord { create_time: stored.update_time, replaced: None };

@@ -52,7 +52,8 @@ impl Mask {
                 let all = changeable.join(", ");
                 faults.note(
                     field,
-                    match nearest(path, changeable.iter().copied()) {
+                    match nearest(path, changeable.iter().copied()).filter(|_| faults.wants_hint())
+                    {
                         Some(near) => {
                             format!("no field {shown:?}; did you mean {near:?}? There are: {all}")
                         }

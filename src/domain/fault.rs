@@ -49,6 +49,14 @@ impl Faults {
         count <= most
     }
 
+    /// Whether a fault is still worth a hint at what may be meant: in a request full of
+    /// them, hints help nobody and comparing names costs.
+    pub fn wants_hint(&self) -> bool {
+        /// How many faults get one.
+        const HINTS_MAX: usize = 20;
+        self.0.len() < HINTS_MAX
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.len()

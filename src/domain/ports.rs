@@ -260,7 +260,7 @@ pub enum Write {
     Workspace(Workspace, Option<Revision>),
     /// A principal.
     Principal(Principal, Option<Revision>),
-    /// A key; and where there is a new secret, from then on the others are replaced.
+    /// A key, and where it is given one, a new secret that replaces the others.
     Key(Key, Option<Revision>, Option<NewSecret>),
 }
 
@@ -270,4 +270,7 @@ pub struct NewSecret {
     pub digest: Digest,
     /// The signing key that it was made with.
     pub version: KeyVersion,
+    /// From when on the key's older secrets, which worked until now, work no longer.
+    /// [`Timestamp::MIN`]: at once, also for a clock that is set back.
+    pub older_until: Timestamp,
 }

@@ -13,6 +13,9 @@ impl Timestamp {
     /// The last moment that the API can say: 9999-12-31T23:59:59Z.
     pub const MAX: Self = Self(253_402_300_799_000_000);
 
+    /// Before any moment that a clock tells.
+    pub const MIN: Self = Self(i64::MIN);
+
     /// The moment so many microseconds after 1970-01-01T00:00:00Z.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)

@@ -246,7 +246,7 @@ async fn put_secret(
     time: Timestamp,
 ) -> Result<(), StoreError> {
     secret::Entity::update_many()
-        .col_expr(secret::Column::ReplacedTime, Expr::value(time.micros()))
+        .col_expr(secret::Column::ReplacedTime, Expr::value(secret.older_until.micros()))
         .filter(secret::Column::Workspace.eq(record.name.workspace.as_str()))
         .filter(secret::Column::Key.eq(record.name.key.as_str()))
         .filter(secret::Column::ReplacedTime.is_null())

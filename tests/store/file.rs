@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Du
 use keyward::domain::{
     ports::{NewSecret, Records as _, StoreError, Write},
     secret::{KeyVersion, Keyring, Prefix, SigningKey},
+    time::Timestamp,
 };
 use keyward::store::{OpenError, Options, Store};
 use sea_orm::{ConnectionTrait as _, Statement};
@@ -83,7 +84,11 @@ async fn no_secret_is_ever_in_the_files() {
     let minted =
         keyring.mint(&Prefix::parse("acme").unwrap(), &ring::rand::SystemRandom::new()).unwrap();
     let digest = *minted.digest.as_bytes();
-    let secret = NewSecret { digest: minted.digest, version: KeyVersion::FIRST };
+    let secret = NewSecret {
+        digest: minted.digest,
+        version: KeyVersion::FIRST,
+        older_until: Timestamp::MIN,
+    };
     store.commit(change(Write::Key(key("a"), None, Some(secret)))).await.unwrap();
 
     let files =
@@ -101,16 +106,21 @@ async fn a_keyring_without_a_key_that_secrets_need_is_refused() {
     let store = database.store().await;
     furnish(&store).await;
     let versions: Vec<KeyVersion> = KeyVersion::all().take(2).collect();
-    let signing = |place: usize| SigningKey::new(versions[place], &[u8::try_from(place).unwrap(); 32]);
+    let signing =
+        |place: usize| SigningKey::new(versions[place], &[u8::try_from(place).unwrap(); 32]);
     let keyring = Keyring::new(vec![signing(0)], versions[0]).unwrap();
     let minted =
         keyring.mint(&Prefix::parse("acme").unwrap(), &ring::rand::SystemRandom::new()).unwrap();
-    let secret = NewSecret { digest: minted.digest, version: versions[0] };
+    let secret =
+        NewSecret { digest: minted.digest, version: versions[0], older_until: Timestamp::MIN };
     store.commit(change(Write::Key(key("a"), None, Some(secret)))).await.unwrap();
 
     let without = Keyring::new(vec![signing(1)], versions[1]).unwrap();
     let refused = store.check_keyring(&without).await.unwrap_err();
-    assert!(matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"), "{refused}");
+    assert!(
+        matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"),
+        "{refused}"
+    );
     let with_both = Keyring::new(vec![signing(0), signing(1)], versions[1]).unwrap();
     store.check_keyring(&with_both).await.unwrap();
 }

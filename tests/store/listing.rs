@@ -261,7 +261,7 @@ pub(crate) async fn secrets_are_told_newest_first(database: &impl Database) {
     let record = store.key(&key_name("a")).await.unwrap().unwrap();
     let secrets: Vec<_> =
         record.secrets.iter().map(|secret| (secret.create_time, secret.replaced)).collect();
-    assert_eq!(secrets, [(at(15), None), (at(20), Some(at(15))), (at(10), Some(at(20)))]);
+    assert_eq!(secrets, [(at(15), None), (at(20), Some(at(30))), (at(10), Some(at(20)))]);
     let listed = store.keys(&every_key(), &first_page(10)).await.unwrap();
     assert_eq!(listed.iter().map(|record| record.secrets.len()).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(listed[1].secrets, record.secrets);

@@ -156,8 +156,10 @@ pub(crate) fn digest(number: u8) -> Digest {
     Digest::from_bytes([number; Digest::LEN])
 }
 
+/// A secret that replaces older ones at ten times its number.
 pub(crate) fn secret(number: u8) -> Option<NewSecret> {
-    Some(NewSecret { digest: digest(number), version: KeyVersion::FIRST })
+    let older_until = at(10 * i64::from(number));
+    Some(NewSecret { digest: digest(number), version: KeyVersion::FIRST, older_until })
 }
 
 /// Writes a policy, the workspace `acme` and the principal `ann`: events 1 to 3.

@@ -136,7 +136,8 @@ impl KeyDraft {
         }
         for (place, GrantDraft { scope, resource }) in self.grants.iter().enumerate() {
             if policy.scope(scope).is_none() {
-                let description = unknown("scope", scope, policy.nearest_scope(scope));
+                let hint = faults.wants_hint().then(|| policy.nearest_scope(scope)).flatten();
+                let description = unknown("scope", scope, hint);
                 faults.note(format!("key.grants[{place}].scope"), description);
             }
             if !resource.is_empty() {

@@ -48,7 +48,7 @@ impl From<Model> for SecretRecord {
 
 pub(in crate::store) fn row(key: &KeyName, secret: &NewSecret, time: Timestamp) -> ActiveModel {
     let KeyName { workspace, key } = key;
-    let NewSecret { digest, version } = secret;
+    let NewSecret { digest, version, older_until: _ } = secret;
     ActiveModel {
         digest: Set(digest.as_bytes().to_vec()),
         workspace: Set(workspace.to_string()),

@@ -67,7 +67,8 @@ fn known(
         let reaches = |scope: &Scope| !scope.isolated && glob_matches(name, &scope.name);
         let found = index.contains_key(name) || name.contains('*') && scopes.iter().any(reaches);
         if !found {
-            let hint = nearest(name, scopes.iter().map(|scope| scope.name.as_str()));
+            let names = scopes.iter().map(|scope| scope.name.as_str());
+            let hint = faults.wants_hint().then(|| nearest(name, names)).flatten();
             faults.note(format!("{field}[{place}]"), unknown("scope", name, hint));
         }
     }

@@ -8,6 +8,7 @@ mod mask;
 mod paging;
 mod policies;
 mod principals;
+mod record;
 mod request;
 mod workspaces;
 
@@ -36,7 +37,7 @@ pub use error::AdminError;
 pub use keys::{IdentifiedKey, SecretState};
 pub use mask::Mask;
 pub use paging::{Paged, Paging};
-pub use policies::NamedPolicy;
+pub use record::NamedPolicy;
 pub use request::{
     CreateKey, CreatePrincipal, CreateResource, EventFilter, GrantDraft, KeyDraft, KeyFilter,
     Named, PolicyDraft, PrincipalDraft, RotateKey, UpdateKey, UpdateResource, WorkspaceDraft,

@@ -42,13 +42,12 @@ impl Admin {
         let (actor, intent) = (ACTOR.to_owned(), Intent::default());
         let (name, policy) = (system::policy_name(), system::policy());
         let stored = self.records.policy(&name).await?;
-        if stored.as_ref().is_none_or(|stored| stored.value.1 != policy) {
-            self.write_policy(actor.clone(), &intent, stored, (name, policy)).await?;
-        }
+        let kind = if stored.is_some() { Kind::PolicyUpdated } else { Kind::PolicyCreated };
+        self.put(actor.clone(), &intent, kind, Vec::new(), stored, (name, policy)).await?;
         let workspace: Workspace = system::workspace();
         if self.records.workspace(&workspace.name).await?.is_none() {
             let kind = Kind::WorkspaceCreated;
-            self.write_workspace(actor, &intent, None, workspace, kind, Vec::new()).await?;
+            self.put(actor, &intent, kind, Vec::new(), None, workspace).await?;
         }
         Ok(())
     }

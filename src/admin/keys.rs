@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::{
     Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
     error::{invalid, settle},
-    json, retry,
+    json,
+    record::reached,
+    retry,
 };
 use crate::domain::{
     caller::Caller,
@@ -63,10 +65,7 @@ impl Admin {
         let CreateKey { parent, id, draft, presets, minting_key, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
-        if let Some(parent) = &parent {
-            caller.reach(WRITE, parent)?;
-        }
+        let parent: Option<WorkspaceName> = reached(caller, WRITE, "parent", parent, &mut faults)?;
         intent.check(&mut faults);
         let id = match id.as_str() {
             "" => None,

@@ -1,10 +1,11 @@
 //! Policies: make, read, change.
 
 use super::{
-    Admin, AdminError, Changed, CreateResource, Intent, Mask, Paged, Paging, Plan, PolicyDraft,
-    UpdateResource, check_etag,
+    Admin, AdminError, Changed, CreateResource, Mask, Paged, Paging, PolicyDraft, UpdateResource,
+    check_etag,
     error::{invalid, settle},
-    json, retry,
+    record::{NamedPolicy, reached, reached_name},
+    retry,
 };
 use crate::domain::{
     caller::Caller,
@@ -13,12 +14,8 @@ use crate::domain::{
     live::Stored,
     name::{Id, PolicyName},
     policy::{CompiledPolicy, Policy},
-    ports::Write,
     system::{self, SystemScope},
 };
-
-/// A policy with its name.
-pub type NamedPolicy = (PolicyName, Policy);
 
 /// The fields that an update may name.
 const CHANGEABLE: &[&str] = &[
@@ -113,7 +110,9 @@ impl Admin {
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
         }
-        self.write_policy(caller.actor(), intent, None, (name, policy)).await.map(Changed::new)
+        self.put(caller.actor(), intent, Kind::PolicyCreated, Vec::new(), None, (name, policy))
+            .await
+            .map(Changed::new)
     }
 
     /// Reads a policy.
@@ -127,11 +126,7 @@ impl Admin {
         name: &str,
     ) -> Result<Stored<NamedPolicy>, AdminError> {
         const SCOPE: SystemScope = SystemScope::PoliciesRead;
-        caller.require(SCOPE)?;
-        let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<PolicyName>());
-        let name = settle(faults, name)?;
-        caller.reach(SCOPE, &name)?;
+        let name = reached_name(caller, SCOPE, name)?;
         self.policy_now(&name).await
     }
 
@@ -178,10 +173,7 @@ impl Admin {
         let UpdateResource { name, etag, draft, mask, intent } = request;
         caller.require(SCOPE)?;
         let mut faults = Faults::new();
-        let name = faults.take("policy.name", name.parse::<PolicyName>());
-        if let Some(name) = &name {
-            caller.reach(SCOPE, name)?;
-        }
+        let name = reached(caller, SCOPE, "policy.name", name, &mut faults)?;
         intent.check(&mut faults);
         mask.check(CHANGEABLE, &["name"], &mut faults);
         let Some(name) = name else {
@@ -198,40 +190,19 @@ impl Admin {
             return Ok(Changed::new(stored));
         }
         check_etag(etag, &stored, &name)?;
-        if policy == stored.value.1 {
-            return Ok(Changed::new(stored));
-        }
-        self.write_policy(caller.actor(), intent, Some(stored), (name, policy))
-            .await
-            .map(Changed::new)
+        self.put(
+            caller.actor(),
+            intent,
+            Kind::PolicyUpdated,
+            Vec::new(),
+            Some(stored),
+            (name, policy),
+        )
+        .await
+        .map(Changed::new)
     }
 
     async fn policy_now(&self, name: &PolicyName) -> Result<Stored<NamedPolicy>, AdminError> {
         self.records.policy(name).await?.ok_or_else(|| AdminError::not_found(name))
-    }
-
-    /// Writes a policy, in place of `before` or anew.
-    pub(super) async fn write_policy(
-        &self,
-        actor: String,
-        intent: &Intent,
-        before: Option<Stored<NamedPolicy>>,
-        (name, policy): NamedPolicy,
-    ) -> Result<Stored<NamedPolicy>, AdminError> {
-        let stamp = before.as_ref().map(Stored::stamp);
-        let plan = Plan {
-            guards: Vec::new(),
-            kind: if before.is_some() { Kind::PolicyUpdated } else { Kind::PolicyCreated },
-            subject: name.to_string(),
-            workspace: String::new(),
-            before: before.map(|before| json(&before.value.1)).transpose()?.unwrap_or_default(),
-            after: json(&policy)?,
-            write: Write::Policy(
-                name.clone(),
-                policy.clone(),
-                stamp.as_ref().map(|stamp| stamp.revision),
-            ),
-        };
-        self.write(actor, intent, stamp, plan, (name, policy)).await
     }
 }

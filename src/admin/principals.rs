@@ -1,19 +1,19 @@
 //! Principals: make, read, change, disable, enable.
 
 use super::{
-    Admin, AdminError, Changed, CreatePrincipal, Intent, Named, Paged, Paging, Plan,
-    PrincipalDraft, Site, UpdateResource, check_etag,
+    Admin, AdminError, Changed, CreatePrincipal, Named, Paged, Paging, PrincipalDraft,
+    UpdateResource, check_etag,
     error::{invalid, settle},
-    json, retry,
+    record::{reached, reached_name},
+    retry,
 };
 use crate::domain::{
     caller::Caller,
-    event::{Kind, Revision},
+    event::Kind,
     fault::{Faults, nearest},
     live::Stored,
     name::{Id, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, compiled::unknown},
-    ports::{Guard, Write},
     principal::{CONFINED_TO_MAX, Principal},
     resource::Pattern,
     system::{self, SystemScope},
@@ -74,9 +74,8 @@ impl Admin {
         let CreatePrincipal { parent, id, draft, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
+        let parent: Option<WorkspaceName> = reached(caller, WRITE, "parent", parent, &mut faults)?;
         if let Some(parent) = &parent {
-            caller.reach(WRITE, parent)?;
             may_own_callers(caller, parent)?;
         }
         intent.check(&mut faults);
@@ -102,7 +101,7 @@ impl Admin {
         let (role, confined_to) = (draft.role.clone(), draft.confined_to.clone());
         let principal = Principal { name, title, kind, role, confined_to, disabled: false };
         let kind = Kind::PrincipalCreated;
-        self.write_principal(caller, intent, None, principal, kind, site.guards())
+        self.put(caller.actor(), intent, kind, site.guards(), None, principal)
             .await
             .map(Changed::new)
     }
@@ -117,11 +116,7 @@ impl Admin {
         caller: &Caller,
         name: &str,
     ) -> Result<Stored<Principal>, AdminError> {
-        caller.require(READ)?;
-        let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<PrincipalName>());
-        let name = settle(faults, name)?;
-        caller.reach(READ, &name)?;
+        let name = reached_name(caller, READ, name)?;
         self.principal_now(&name).await
     }
 
@@ -138,10 +133,7 @@ impl Admin {
     ) -> Result<Paged<Stored<Principal>>, AdminError> {
         caller.require(READ)?;
         let mut faults = Faults::new();
-        let parent = faults.take("parent", parent.parse::<WorkspaceName>());
-        if let Some(parent) = &parent {
-            caller.reach(READ, parent)?;
-        }
+        let parent: Option<WorkspaceName> = reached(caller, READ, "parent", parent, &mut faults)?;
         let page = paging.page(&mut faults);
         let (parent, page) = settle(faults, parent.zip(page))?;
         self.records.workspace(&parent).await?.ok_or_else(|| AdminError::not_found(&parent))?;
@@ -173,9 +165,9 @@ impl Admin {
         let UpdateResource { name, etag, draft, mask, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let name = faults.take("principal.name", name.parse::<PrincipalName>());
+        let name: Option<PrincipalName> =
+            reached(caller, WRITE, "principal.name", name, &mut faults)?;
         if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
             may_own_callers(caller, &name.parent())?;
         }
         intent.check(&mut faults);
@@ -206,7 +198,7 @@ impl Admin {
         }
         check_etag(etag, &stored, &name)?;
         let kind = Kind::PrincipalUpdated;
-        self.replace_principal(caller, intent, stored, principal, kind, &site)
+        self.put(caller.actor(), intent, kind, site.guards(), Some(stored), principal)
             .await
             .map(Changed::new)
     }
@@ -235,9 +227,8 @@ impl Admin {
         let Named { name, etag, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<PrincipalName>());
+        let name: Option<PrincipalName> = reached(caller, WRITE, "name", name, &mut faults)?;
         if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
             may_own_callers(caller, &name.parent())?;
         }
         intent.check(&mut faults);
@@ -250,7 +241,7 @@ impl Admin {
         check_etag(etag, &stored, &name)?;
         let principal = Principal { disabled, ..stored.value.clone() };
         let kind = if disabled { Kind::PrincipalDisabled } else { Kind::PrincipalEnabled };
-        self.replace_principal(caller, intent, stored, principal, kind, &site).await
+        self.put(caller.actor(), intent, kind, site.guards(), Some(stored), principal).await
     }
 
     pub(super) async fn principal_now(
@@ -258,43 +249,5 @@ impl Admin {
         name: &PrincipalName,
     ) -> Result<Stored<Principal>, AdminError> {
         self.records.principal(name).await?.ok_or_else(|| AdminError::not_found(name))
-    }
-
-    /// Writes a principal in place of `before`, where it differs.
-    async fn replace_principal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        before: Stored<Principal>,
-        after: Principal,
-        kind: Kind,
-        site: &Site,
-    ) -> Result<Stored<Principal>, AdminError> {
-        if after == before.value {
-            return Ok(before);
-        }
-        self.write_principal(caller, intent, Some(before), after, kind, site.guards()).await
-    }
-
-    async fn write_principal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        before: Option<Stored<Principal>>,
-        after: Principal,
-        kind: Kind,
-        guards: Vec<(Guard, Revision)>,
-    ) -> Result<Stored<Principal>, AdminError> {
-        let stamp = before.as_ref().map(Stored::stamp);
-        let plan = Plan {
-            guards,
-            kind,
-            subject: after.name.to_string(),
-            workspace: after.name.workspace.to_string(),
-            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
-            after: json(&after)?,
-            write: Write::Principal(after.clone(), stamp.as_ref().map(|stamp| stamp.revision)),
-        };
-        self.write(caller.actor(), intent, stamp, plan, after).await
     }
 }

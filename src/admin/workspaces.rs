@@ -1,18 +1,19 @@
 //! Workspaces: make, read, change, suspend, resume.
 
 use super::{
-    Admin, AdminError, Changed, CreateResource, Intent, Named, Paged, Paging, Plan, UpdateResource,
+    Admin, AdminError, Changed, CreateResource, Named, Paged, Paging, UpdateResource,
     WorkspaceDraft, check_etag,
     error::{invalid, settle},
-    json, retry,
+    record::{reached, reached_name},
+    retry,
 };
 use crate::domain::{
     caller::Caller,
-    event::{Kind, Revision},
+    event::Kind,
     fault::Faults,
     live::Stored,
     name::{Id, PolicyName, Title, WorkspaceName},
-    ports::{Guard, Write},
+    ports::Guard,
     system::{self, SystemScope},
     workspace::Workspace,
 };
@@ -81,9 +82,7 @@ impl Admin {
         let guards = vec![(Guard::Policy(policy.clone()), rules.revision)];
         let workspace = Workspace { name, title, policy, suspended: false };
         let kind = Kind::WorkspaceCreated;
-        self.write_workspace(caller.actor(), intent, None, workspace, kind, guards)
-            .await
-            .map(Changed::new)
+        self.put(caller.actor(), intent, kind, guards, None, workspace).await.map(Changed::new)
     }
 
     /// Reads a workspace.
@@ -96,11 +95,7 @@ impl Admin {
         caller: &Caller,
         name: &str,
     ) -> Result<Stored<Workspace>, AdminError> {
-        caller.require(READ)?;
-        let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<WorkspaceName>());
-        let name = settle(faults, name)?;
-        caller.reach(READ, &name)?;
+        let name = reached_name(caller, READ, name)?;
         self.workspace_now(&name).await
     }
 
@@ -146,10 +141,7 @@ impl Admin {
         let UpdateResource { name, etag, draft, mask, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let name = faults.take("workspace.name", name.parse::<WorkspaceName>());
-        if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
-        }
+        let name = reached(caller, WRITE, "workspace.name", name, &mut faults)?;
         intent.check(&mut faults);
         mask.check(&["display_name", "plan"], &["name", "policy"], &mut faults);
         let title =
@@ -175,7 +167,9 @@ impl Admin {
         }
         check_etag(etag, &stored, &name)?;
         let kind = Kind::WorkspaceUpdated;
-        self.replace_workspace(caller, intent, stored, workspace, kind).await.map(Changed::new)
+        self.put(caller.actor(), intent, kind, Vec::new(), Some(stored), workspace)
+            .await
+            .map(Changed::new)
     }
 
     /// Stops all keys of a workspace, or lets them work again. What is so already is
@@ -202,10 +196,7 @@ impl Admin {
         let Named { name, etag, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<WorkspaceName>());
-        if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
-        }
+        let name = reached(caller, WRITE, "name", name, &mut faults)?;
         intent.check(&mut faults);
         let name = settle(faults, name)?;
         let stored = self.workspace_now(&name).await?;
@@ -218,47 +209,10 @@ impl Admin {
         check_etag(etag, &stored, &name)?;
         let workspace = Workspace { suspended, ..stored.value.clone() };
         let kind = if suspended { Kind::WorkspaceSuspended } else { Kind::WorkspaceResumed };
-        self.replace_workspace(caller, intent, stored, workspace, kind).await
+        self.put(caller.actor(), intent, kind, Vec::new(), Some(stored), workspace).await
     }
 
     async fn workspace_now(&self, name: &WorkspaceName) -> Result<Stored<Workspace>, AdminError> {
         self.records.workspace(name).await?.ok_or_else(|| AdminError::not_found(name))
-    }
-
-    /// Writes a workspace in place of `before`, where it differs.
-    async fn replace_workspace(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        before: Stored<Workspace>,
-        after: Workspace,
-        kind: Kind,
-    ) -> Result<Stored<Workspace>, AdminError> {
-        if after == before.value {
-            return Ok(before);
-        }
-        self.write_workspace(caller.actor(), intent, Some(before), after, kind, Vec::new()).await
-    }
-
-    pub(super) async fn write_workspace(
-        &self,
-        actor: String,
-        intent: &Intent,
-        before: Option<Stored<Workspace>>,
-        after: Workspace,
-        kind: Kind,
-        guards: Vec<(Guard, Revision)>,
-    ) -> Result<Stored<Workspace>, AdminError> {
-        let stamp = before.as_ref().map(Stored::stamp);
-        let plan = Plan {
-            guards,
-            kind,
-            subject: after.name.to_string(),
-            workspace: after.name.workspace.to_string(),
-            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
-            after: json(&after)?,
-            write: Write::Workspace(after.clone(), stamp.as_ref().map(|stamp| stamp.revision)),
-        };
-        self.write(actor, intent, stamp, plan, after).await
     }
 }

@@ -85,9 +85,9 @@ impl Server {
                 };
                 let listener = keyward::app::listen(&settings).await.unwrap();
                 sender.send((listener.local_addr().unwrap(), secret.reveal())).unwrap();
-                app.serve(listener, &settings, ending).await.unwrap();
+                let _ = app.serve(listener, &settings, ending).await.unwrap();
             });
-            runtime.shutdown(Duration::from_secs(10));
+            let _ = runtime.shutdown(Duration::from_secs(10));
             drop(directory);
         });
         let started = tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap();

@@ -6,6 +6,7 @@ use crate::{
         Admin, AdminError, Changed, Issued, KeyDraft, Named, RotateKey, Site, UpdateKey,
         check_etag,
         error::{invalid, settle},
+        record::reached,
         retry,
     },
     domain::{
@@ -83,10 +84,7 @@ impl Admin {
         mut faults: Faults,
     ) -> Result<Subject, AdminError> {
         caller.require(WRITE)?;
-        let name = faults.take("name", named.name.parse::<KeyName>());
-        if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
-        }
+        let name = reached(caller, WRITE, "name", &named.name, &mut faults)?;
         named.intent.check(&mut faults);
         let name = settle(faults, name)?;
         self.subject(caller, name).await
@@ -113,10 +111,7 @@ impl Admin {
         let UpdateKey { name, etag, draft, mask, intent } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
-        let name = faults.take("key.name", name.parse::<KeyName>());
-        if let Some(name) = &name {
-            caller.reach(WRITE, name)?;
-        }
+        let name = reached(caller, WRITE, "key.name", name, &mut faults)?;
         intent.check(&mut faults);
         mask.check(CHANGEABLE, FIXED, &mut faults);
         let Some(name) = name else {

@@ -2,12 +2,16 @@
 
 use super::READ;
 use crate::{
-    admin::{Admin, AdminError, KeyFilter, Paged, error::settle},
+    admin::{
+        Admin, AdminError, KeyFilter, Paged,
+        error::settle,
+        record::{reached, reached_name},
+    },
     domain::{
         caller::Caller,
         fault::Faults,
         key::KeyState,
-        name::{KeyName, PrincipalName, Title, WorkspaceName},
+        name::{PrincipalName, Title, WorkspaceName},
         ports::{KeyCursor, KeyOrder, KeyQuery, KeyRecord},
         time::Timestamp,
     },
@@ -50,11 +54,7 @@ impl Admin {
     ///
     /// [`AdminError`]: not allowed, no name of a key, not there.
     pub async fn get_key(&self, caller: &Caller, name: &str) -> Result<KeyRecord, AdminError> {
-        caller.require(READ)?;
-        let mut faults = Faults::new();
-        let name = faults.take("name", name.parse::<KeyName>());
-        let name = settle(faults, name)?;
-        caller.reach(READ, &name)?;
+        let name = reached_name(caller, READ, name)?;
         self.key_now(&name).await
     }
 
@@ -70,10 +70,8 @@ impl Admin {
     ) -> Result<Paged<KeyRecord>, AdminError> {
         caller.require(READ)?;
         let mut faults = Faults::new();
-        let parent = faults.take("parent", filter.parent.parse::<WorkspaceName>());
-        if let Some(parent) = &parent {
-            caller.reach(READ, parent)?;
-        }
+        let parent: Option<WorkspaceName> =
+            reached(caller, READ, "parent", &filter.parent, &mut faults)?;
         for (field, description) in &filter.unread {
             faults.note(&**field, description);
         }

@@ -42,8 +42,14 @@ impl Drained {
 
 /// The work was not done, or not to its end: it panicked, or the back is stopping. Nothing is known of its effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the back did not finish the work")]
-pub struct Stopped;
+pub enum Stopped {
+    /// The work panicked.
+    #[error("the work panicked on the back of the process")]
+    Panicked,
+    /// The back is stopping.
+    #[error("the back of the process is ending")]
+    Ending,
+}
 
 /// Hands work to the back runtime, from any thread and any runtime. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -81,9 +87,12 @@ impl Back {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         if self.tasks.is_closed() {
-            return Err(Stopped);
+            return Err(Stopped::Ending);
         }
-        self.tasks.spawn_on(future, &self.handle).await.map_err(|_| Stopped)
+        self.tasks
+            .spawn_on(future, &self.handle)
+            .await
+            .map_err(|error| if error.is_panic() { Stopped::Panicked } else { Stopped::Ending })
     }
 }
 
@@ -164,7 +173,7 @@ mod tests {
     fn a_panic_is_an_error_of_that_work_alone() {
         let (runtime, back) = Back::start(1).unwrap();
         let outcome: Result<(), _> = runtime.block_on(back.run(async { panic!("deliberate") }));
-        assert_eq!(outcome, Err(Stopped));
+        assert_eq!(outcome, Err(Stopped::Panicked));
         assert_eq!(runtime.block_on(back.run(async { 7 })), Ok(7));
     }
 
@@ -198,13 +207,13 @@ mod tests {
         });
         runtime.block_on(is_started).unwrap();
         assert_eq!(runtime.shutdown(Duration::from_millis(10)), Drained::CutOff(1));
-        assert_eq!(caller.join().unwrap(), Err(Stopped));
+        assert_eq!(caller.join().unwrap(), Err(Stopped::Ending));
     }
 
     #[test]
     fn nothing_is_begun_after_shutdown() {
         let (runtime, back) = Back::start(1).unwrap();
         assert_eq!(runtime.shutdown(LONG), Drained::All);
-        assert_eq!(front().block_on(back.run(async { 7 })), Err(Stopped));
+        assert_eq!(front().block_on(back.run(async { 7 })), Err(Stopped::Ending));
     }
 }

@@ -10,16 +10,19 @@
 //! | a compressed message | UNIMPLEMENTED | MALFORMED_REQUEST |
 //! | a message too large | RESOURCE_EXHAUSTED | MESSAGE_TOO_LARGE |
 //! | no such method | UNIMPLEMENTED | UNKNOWN_METHOD |
+//! | a panic | INTERNAL | INTERNAL |
 
 mod deadline;
 mod explain;
 mod protocol;
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +31,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
-use super::status::{info, with_details};
+use super::status::{info, panicked, with_details};
 use crate::proto::ErrorReason;
 
 /// When a caller should try again that met TOO_MANY_IN_FLIGHT: most calls take less.
@@ -87,8 +90,10 @@ where
         Ok(deadline) => deadline,
         Err(status) => return status.into_http(),
     };
-    match tokio::time::timeout(deadline, routes.oneshot(request)).await {
-        Ok(Ok(response)) => finish(response, place, limits.max_message_bytes),
+    let answer = AssertUnwindSafe(routes.oneshot(request)).catch_unwind();
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(Ok(Ok(response))) => finish(response, place, limits.max_message_bytes),
+        Ok(Err(_)) => panicked().into_http(),
         Err(_) => deadline::exceeded(deadline).into_http(),
     }
 }

@@ -226,8 +226,20 @@ impl From<NotAuthenticated> for Status {
     }
 }
 
-/// The back of the process did not finish the call: it is ending.
-pub(super) fn stopped(_: Stopped) -> Status {
+/// The back of the process did not finish the call.
+pub(super) fn stopped(stopped: Stopped) -> Status {
+    match stopped {
+        Stopped::Panicked => panicked(),
+        Stopped::Ending => ending(),
+    }
+}
+
+/// A call panicked. Where and how is in the log, by the hook that saw it.
+pub(super) fn panicked() -> Status {
+    internal(&Stopped::Panicked)
+}
+
+fn ending() -> Status {
     let message = "the server is ending: go to another, with the same request_id";
     status(Code::Unavailable, message, info(ErrorReason::ShuttingDown, []))
 }

@@ -6,7 +6,9 @@ use keyward::server::Peer;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
-use crate::support::{CHECK, Client, EMPTY_MESSAGE, Event, LONG, STREAM, TRAILERS, WAIT, start};
+use crate::support::{
+    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, STREAM, TRAILERS, WAIT, start,
+};
 
 #[track_caller]
 fn check(status: &Status, expected: &Status, reason: &str) {
@@ -81,6 +83,16 @@ async fn one_call_too_many_is_refused_at_once_and_told_when_to_try_again() {
     server.release.notify_one();
     assert_eq!(waiting.await.unwrap().code(), Status::ok("").code());
     assert_eq!(second.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_of_that_call_alone() {
+    let server = start(|settings| settings.max_in_flight = 1).await;
+    let client = server.client().await;
+    let status = client.call(PANIC, EMPTY_MESSAGE).await;
+    check(&status, &Status::internal(""), "INTERNAL");
+    assert!(!status.message().contains("asked"), "{status:?}");
+    assert_eq!(client.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
 pub(crate) const WAIT: &str = "/test.Slow/Wait";
 pub(crate) const STREAM: &str = "/test.Slow/Stream";
 pub(crate) const TRAILERS: &str = "/test.Slow/Trailers";
+pub(crate) const PANIC: &str = "/test.Slow/Panic";
 
 /// An empty message as gRPC frames it.
 pub(crate) const EMPTY_MESSAGE: &[u8] = &[0; 5];
@@ -90,6 +91,7 @@ impl Service<Request<Body>> for Slow {
                     let body = Full::new(Bytes::from_static(EMPTY_MESSAGE));
                     Ok(Response::new(Body::new(body.with_trailers(async { Some(Ok(trailers)) }))))
                 }
+                PANIC => panic!("as it was asked to"),
                 _ => {
                     let _tells_end = TellsEnd(events.clone());
                     let peer = *request.extensions().get::<Peer>().unwrap();

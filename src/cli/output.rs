@@ -10,6 +10,12 @@ pub(super) fn answer(line: impl Display) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
+/// Prints a line with styles to standard output, and without them where it is no terminal
+/// or the user wants none (<https://no-color.org>).
+pub(super) fn show(line: impl Display) {
+    let _ = writeln!(anstream::stdout().lock(), "{line}");
+}
+
 /// Prints a line to standard error: about the command.
 pub(super) fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");

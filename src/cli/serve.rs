@@ -23,6 +23,8 @@ pub(super) fn print_config(settings: &Settings) -> Result<ExitCode, Failure> {
 pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     logging::start(&settings.log)?;
     let drained = on_back(settings, async |back| {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(end_on_signal(shutdown.clone()));
         let app = App::open(settings, back).await?;
         let listener = app::listen(settings).await?;
         tracing::info!(
@@ -31,8 +33,6 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        let shutdown = CancellationToken::new();
-        tokio::spawn(end_on_signal(shutdown.clone()));
         Ok(app.serve(listener, settings, shutdown).await?)
     })?;
     match drained {
@@ -45,22 +45,24 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
 }
 
 /// Asks for the end at the first SIGTERM or SIGINT, and ends the process at the second.
-pub(super) async fn end_on_signal(shutdown: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("signals cannot be waited for; the process ends only when it is killed");
-        return;
-    };
-    for round in 0..2 {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// Signals count from the call on, whenever what it returns is first polled.
+pub(super) fn end_on_signal(shutdown: CancellationToken) -> impl Future<Output = ()> + Send {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::warn!("signals cannot be waited for; the process ends only when it is killed");
+            return;
+        };
+        for round in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round == 0 {
+                tracing::info!("asked to end: no new calls are taken");
+                shutdown.cancel();
+            }
         }
-        if round == 0 {
-            tracing::info!("asked to end: no new calls are taken");
-            shutdown.cancel();
-        }
+        std::process::exit(1);
     }
-    std::process::exit(1);
 }

@@ -15,7 +15,8 @@ use crate::domain::secret::Keyring;
 impl Store {
     /// Notes the fingerprints of signing keys that are new to the database, and sees
     /// to it that the others are the same as ever. A version that the keyring no longer
-    /// has is a fault as long as a secret that was not replaced was signed with it.
+    /// has is a fault as long as a secret that was not replaced was signed with it. Without
+    /// any secret there is nothing to hold a keyring against.
     ///
     /// # Errors
     ///
@@ -25,6 +26,10 @@ impl Store {
     pub async fn check_keyring(&self, keyring: &Keyring) -> Result<(), OpenError> {
         let failed = |error| OpenError::database(&self.path, error);
         let transaction = begin(&self.writer).await.map_err(failed)?;
+        if secret::Entity::find().one(&transaction).await.map_err(failed)?.is_none() {
+            // Nothing was signed: a keyring that was made and lost before is no loss.
+            Entity::delete_many().exec(&transaction).await.map_err(failed)?;
+        }
         for key in keyring.keys() {
             let (version, fingerprint) = (key.version(), key.fingerprint());
             let known =

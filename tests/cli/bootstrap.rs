@@ -1,0 +1,62 @@
+//! `keyward bootstrap`.
+
+use keyward::proto::EventKind;
+
+use crate::{
+    caller::{Caller, is_secret},
+    place::Place,
+};
+
+#[test]
+fn one_secret_alone_goes_to_standard_output() {
+    let place = Place::new();
+    let ran = place.run(&["bootstrap"]).succeeded();
+    let secret = ran.stdout.strip_suffix('\n').unwrap();
+    assert!(is_secret(secret, "keyward"), "{ran:?}");
+    assert!(ran.stderr.contains("workspaces/system/keys/bootstrap"), "{ran:?}");
+    assert!(!ran.stderr.contains(secret), "{ran:?}");
+    assert_eq!(place.content(), ["keyward.db", "keyward.db.lock", "keyward.keyring"]);
+}
+
+#[test]
+fn the_secret_is_that_of_a_caller_that_may_do_everything() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let server = place.serve();
+    let keys = Caller::new(server.address, &secret).keys("workspaces/system");
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert_eq!(keys[0].name, "workspaces/system/keys/bootstrap");
+    assert_eq!(keys[0].grants[0].scope, "*");
+}
+
+#[test]
+fn a_second_run_says_done_and_mints_nothing() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let before = place.events();
+    let ran = place.run(&["bootstrap"]).succeeded();
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("Done before") && ran.stderr.contains("--force"), "{ran:?}");
+    assert_eq!(place.events(), before);
+    let server = place.serve();
+    assert_eq!(Caller::new(server.address, &secret).keys("workspaces/system").len(), 1);
+}
+
+#[test]
+fn force_mints_another_and_the_log_says_so() {
+    let place = Place::new();
+    let first = place.bootstrap();
+    let ran = place.run(&["bootstrap", "--force"]).succeeded();
+    let second = ran.stdout.strip_suffix('\n').unwrap();
+    assert!(is_secret(second, "keyward") && second != first, "{ran:?}");
+    let server = place.serve();
+    let caller = Caller::new(server.address, second);
+    assert!(caller.knows(&first) && caller.knows(second));
+    let events = caller.events("");
+    let minted: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind() == EventKind::KeyCreated)
+        .map(|event| event.actor.as_str())
+        .collect();
+    assert_eq!(minted, ["bootstrap", "bootstrap --force"]);
+}

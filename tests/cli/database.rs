@@ -1,0 +1,81 @@
+//! `keyward migrate` and `keyward events`.
+
+use sea_orm::{ConnectionTrait as _, Database};
+use tokio::runtime::Builder;
+
+use crate::{caller::Caller, place::Place};
+
+/// Runs a statement behind the back of every command.
+fn execute(place: &Place, sql: &str) {
+    let url = format!("sqlite:{}", place.path("keyward.db").display());
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let connection = Database::connect(url).await.unwrap();
+        connection.execute_unprepared(sql).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn migrating_twice_changes_nothing_more() {
+    let place = Place::new();
+    for _ in 0..2 {
+        let ran = place.run(&["migrate"]).succeeded();
+        assert_eq!(ran.stdout, "");
+        assert!(ran.stderr.contains("keyward.db fits this version"), "{ran:?}");
+    }
+    assert_eq!(place.events(), 0);
+    assert_eq!(place.content(), ["keyward.db", "keyward.db.lock"]);
+}
+
+#[test]
+fn migrating_keeps_what_is_there() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let events = place.events();
+    place.run(&["migrate"]).succeeded();
+    assert_eq!(place.events(), events);
+    let server = place.serve();
+    assert!(Caller::new(server.address, &secret).knows(&secret));
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_by_every_command() {
+    let place = Place::new();
+    place.bootstrap();
+    execute(&place, "INSERT INTO seaql_migrations VALUES ('m29990101_000001_tomorrow', 0)");
+    for command in [&["serve"][..], &["bootstrap"], &["migrate"]] {
+        let ran = place.run_with(command, &[("KEYWARD__SERVER__LISTEN", "127.0.0.1:0")]);
+        ran.failed(1, &["keyward.db", "newer keyward", "m29990101_000001_tomorrow"]);
+    }
+    execute(&place, "DELETE FROM seaql_migrations WHERE version LIKE 'm2999%'");
+    place.run(&["migrate"]).succeeded();
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_and_left_alone() {
+    let place = Place::new();
+    let text = "a file that somebody needs ".repeat(1_000);
+    std::fs::write(place.path("keyward.db"), &text).unwrap();
+    let ran = place.run_with(&["serve"], &[("KEYWARD__SERVER__LISTEN", "127.0.0.1:0")]);
+    ran.failed(1, &["keyward.db"]);
+    assert_eq!(std::fs::read_to_string(place.path("keyward.db")).unwrap(), text);
+}
+
+#[test]
+fn a_good_log_is_found_whole_and_grows_with_every_change() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let before = place.events();
+    let server = place.serve();
+    Caller::new(server.address, &secret).mint();
+    server.end().succeeded();
+    assert_eq!(place.events(), before + 1);
+}
+
+#[test]
+fn an_event_that_was_edited_is_named() {
+    let place = Place::new();
+    place.bootstrap();
+    execute(&place, "UPDATE events SET actor = 'nobody' WHERE revision = 2");
+    place.run(&["events", "verify"]).failed(1, &["the log is broken at event 2"]);
+}

@@ -130,7 +130,8 @@ impl Admin {
         Ok(Site { workspace, policy: Arc::new(compiled), policy_revision: policy.revision })
     }
 
-    /// What the caller's earlier request of this id did, if there was one.
+    /// What the caller's earlier request of this id did, if there was one. The record
+    /// is read after this, for what was read before may be of the time before that request.
     async fn remembered(
         &self,
         caller: &Caller,

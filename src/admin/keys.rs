@@ -85,17 +85,20 @@ impl Admin {
             draft.check_form(&mut faults);
             return Err(invalid(faults));
         };
-        let site = self.site(&parent).await?;
-        let now = self.now();
-        let parsed = draft.read(&parent, &site.policy, now, &mut faults);
-        let parsed = settle(faults, parsed)?;
-        if let Some(earlier) = self.remembered(caller, intent).await? {
+        // Before the rules are asked, which may have changed since.
+        if faults.is_empty()
+            && let Some(earlier) = self.remembered(caller, intent).await?
+        {
             let name = earlier
                 .subject
                 .parse::<KeyName>()
                 .map_err(|_| AdminError::not_found(&earlier.subject))?;
             return self.key_now(&name).await.map(unissued);
         }
+        let site = self.site(&parent).await?;
+        let now = self.now();
+        let parsed = draft.read(&parent, &site.policy, now, &mut faults);
+        let parsed = settle(faults, parsed)?;
         let id = id.flatten().or_else(|| uuid::Uuid::now_v7().to_string().parse().ok());
         let name = id.map(|key| KeyName { workspace: parent.workspace.clone(), key });
         let name = name.ok_or_else(|| super::corrupt("a UUID is no identifier".to_owned()))?;

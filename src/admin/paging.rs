@@ -1,9 +1,14 @@
 //! Lists in pages (AIP-158).
 
+use std::future::Future;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::domain::{fault::Faults, ports::Page};
+use crate::domain::{
+    fault::Faults,
+    ports::{Page, StoreError},
+};
 
 /// How many are listed where nothing is said.
 const SIZE_DEFAULT: u64 = 50;
@@ -87,6 +92,34 @@ impl Paging {
             None => {
                 faults.note("page_token", "is no token that this server gave");
                 None
+            }
+        }
+    }
+
+    /// The page of what is reached. Reads on until it is full: neither a token nor a
+    /// page with gaps tells of the rest.
+    pub(super) async fn filled<T, C, F>(
+        &self,
+        page: &Page<C>,
+        cursor: impl Fn(&T) -> C,
+        reached: impl Fn(&T) -> bool,
+        read: impl Fn(Page<C>) -> F,
+    ) -> Result<Paged<T>, StoreError>
+    where
+        C: Clone + Serialize,
+        F: Future<Output = Result<Vec<T>, StoreError>>,
+    {
+        let is_full = |count: usize, size: u64| u64::try_from(count).is_ok_and(|n| n >= size);
+        let mut part = page.clone();
+        let mut items = Vec::new();
+        loop {
+            let mut read = read(part.clone()).await?;
+            let more = is_full(read.len(), part.size);
+            part = Page { after: read.last().map(&cursor), size: SIZE_MAX };
+            read.retain(&reached);
+            items.append(&mut read);
+            if !more || is_full(items.len(), page.size) {
+                return Ok(self.paged(items, page, cursor));
             }
         }
     }

@@ -105,7 +105,7 @@ impl Admin {
         let (name, policy) = settle(faults, name.zip(policy))?;
         let existing = self.records.policy(&name).await?;
         if self.remembered(caller, intent).await?.is_some() {
-            return existing.map(Changed::new).ok_or_else(|| AdminError::not_found(&name));
+            return self.policy_now(&name).await.map(Changed::new);
         }
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
@@ -145,10 +145,13 @@ impl Admin {
         let mut faults = Faults::new();
         let page = paging.page(&mut faults);
         let page = settle(faults, page)?;
-        let policies = self.records.policies(&page).await?;
-        let mut paged = paging.paged(policies, &page, |policy| policy.value.0.policy.clone());
-        paged.items.retain(|policy| caller.reach(SCOPE, &policy.value.0).is_ok());
-        Ok(paged)
+        let paged = paging.filled(
+            &page,
+            |policy: &Stored<NamedPolicy>| policy.value.0.policy.clone(),
+            |policy| caller.reach(SCOPE, &policy.value.0).is_ok(),
+            |page| async move { self.records.policies(&page).await },
+        );
+        Ok(paged.await?)
     }
 
     /// Changes a policy. Every key under it follows when this returns.
@@ -184,11 +187,12 @@ impl Admin {
         if name == system::policy_name() {
             return Err(AdminError::BuiltIn(name.to_string()));
         }
+        // Before what depends on the policy as it is, which may have changed since the first time.
+        if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
+            return self.policy_now(&name).await.map(Changed::new);
+        }
         let policy = draft.read(mask, &stored.value.1, &mut faults);
         let policy = settle(faults, policy)?;
-        if self.remembered(caller, intent).await?.is_some() {
-            return Ok(Changed::new(stored));
-        }
         check_etag(etag, &stored, &name)?;
         self.put(
             caller.actor(),

@@ -85,15 +85,19 @@ impl Admin {
             faults.note("principal.kind", "must be USER, TEAM or SERVICE");
         }
         let Some(parent) = parent else { return Err(invalid(faults)) };
+        // Before what depends on the policy, which may have changed since the first time.
+        let is_repeated = faults.is_empty() && self.remembered(caller, intent).await?.is_some();
         let site = self.site(&parent).await?;
-        draft.check_role(&site.policy, &mut faults);
-        draft.check_confined_to(&site.policy, &mut faults);
+        if !is_repeated {
+            draft.check_role(&site.policy, &mut faults);
+            draft.check_confined_to(&site.policy, &mut faults);
+        }
         let ((id, title), kind) = settle(faults, id.zip(title).zip(draft.kind))?;
         let name = PrincipalName { workspace: parent.workspace, principal: id };
         caller.reach(WRITE, &name)?;
         let existing = self.records.principal(&name).await?;
-        if self.remembered(caller, intent).await?.is_some() {
-            return existing.map(Changed::new).ok_or_else(|| AdminError::not_found(&name));
+        if is_repeated || self.remembered(caller, intent).await?.is_some() {
+            return self.principal_now(&name).await.map(Changed::new);
         }
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
@@ -137,11 +141,14 @@ impl Admin {
         let page = paging.page(&mut faults);
         let (parent, page) = settle(faults, parent.zip(page))?;
         self.records.workspace(&parent).await?.ok_or_else(|| AdminError::not_found(&parent))?;
-        let principals = self.records.principals(&parent, &page).await?;
-        let mut paged =
-            paging.paged(principals, &page, |principal| principal.value.name.principal.clone());
-        paged.items.retain(|principal| caller.reach(READ, &principal.value.name).is_ok());
-        Ok(paged)
+        let parent = &parent;
+        let paged = paging.filled(
+            &page,
+            |principal: &Stored<Principal>| principal.value.name.principal.clone(),
+            |principal| caller.reach(READ, &principal.value.name).is_ok(),
+            |page| async move { self.records.principals(parent, &page).await },
+        );
+        Ok(paged.await?)
     }
 
     /// Changes a principal. Its keys follow when this returns.
@@ -176,6 +183,10 @@ impl Admin {
         let title = title.then(|| faults.take("principal.display_name", draft.title.parse()));
         let Some(name) = name else { return Err(invalid(faults)) };
         let stored = self.principal_now(&name).await?;
+        // Before what depends on the policy, which may have changed since the first time.
+        if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
+            return self.principal_now(&name).await.map(Changed::new);
+        }
         let site = self.site(&name.parent()).await?;
         if draft.kind.is_some_and(|kind| kind != stored.value.kind) {
             faults.note("principal.kind", "is fixed once the principal is made");
@@ -193,9 +204,6 @@ impl Admin {
             principal.confined_to.clone_from(&draft.confined_to);
         }
         let principal = settle(faults, Some(principal))?;
-        if self.remembered(caller, intent).await?.is_some() {
-            return Ok(Changed::new(stored));
-        }
         check_etag(etag, &stored, &name)?;
         let kind = Kind::PrincipalUpdated;
         self.put(caller.actor(), intent, kind, site.guards(), Some(stored), principal)
@@ -236,7 +244,7 @@ impl Admin {
         let stored = self.principal_now(&name).await?;
         let site = self.site(&name.parent()).await?;
         if self.remembered(caller, intent).await?.is_some() {
-            return Ok(stored);
+            return self.principal_now(&name).await;
         }
         check_etag(etag, &stored, &name)?;
         let principal = Principal { disabled, ..stored.value.clone() };

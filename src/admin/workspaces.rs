@@ -72,7 +72,7 @@ impl Admin {
         let ((name, title), policy) = settle(faults, name.zip(title).zip(policy))?;
         let existing = self.records.workspace(&name).await?;
         if self.remembered(caller, intent).await?.is_some() {
-            return existing.map(Changed::new).ok_or_else(|| AdminError::not_found(&name));
+            return self.workspace_now(&name).await.map(Changed::new);
         }
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
@@ -113,11 +113,13 @@ impl Admin {
         let mut faults = Faults::new();
         let page = paging.page(&mut faults);
         let page = settle(faults, page)?;
-        let workspaces = self.records.workspaces(&page).await?;
-        let mut paged =
-            paging.paged(workspaces, &page, |workspace| workspace.value.name.workspace.clone());
-        paged.items.retain(|workspace| caller.reach(READ, &workspace.value.name).is_ok());
-        Ok(paged)
+        let paged = paging.filled(
+            &page,
+            |workspace: &Stored<Workspace>| workspace.value.name.workspace.clone(),
+            |workspace| caller.reach(READ, &workspace.value.name).is_ok(),
+            |page| async move { self.records.workspaces(&page).await },
+        );
+        Ok(paged.await?)
     }
 
     /// Changes a workspace.
@@ -163,7 +165,7 @@ impl Admin {
         }
         let workspace = settle(faults, Some(workspace))?;
         if self.remembered(caller, intent).await?.is_some() {
-            return Ok(Changed::new(stored));
+            return self.workspace_now(&name).await.map(Changed::new);
         }
         check_etag(etag, &stored, &name)?;
         let kind = Kind::WorkspaceUpdated;
@@ -204,7 +206,7 @@ impl Admin {
             return Err(AdminError::BuiltIn(name.to_string()));
         }
         if self.remembered(caller, intent).await?.is_some() {
-            return Ok(stored);
+            return self.workspace_now(&name).await;
         }
         check_etag(etag, &stored, &name)?;
         let workspace = Workspace { suspended, ..stored.value.clone() };

@@ -21,9 +21,13 @@ impl Faults {
         Self::default()
     }
 
-    /// Notes that `field` is wrong.
+    /// Notes that `field` is wrong. Neither repeats a secret, wherever it was put.
     pub fn note(&mut self, field: impl Into<String>, description: impl Display) {
-        self.0.push(Fault { field: field.into(), description: description.to_string() });
+        let (field, description) = (field.into(), description.to_string());
+        self.0.push(Fault {
+            field: without_secrets(&field),
+            description: without_secrets(&description),
+        });
     }
 
     /// The value of a field that was parsed, or nothing and a note why.
@@ -75,6 +79,28 @@ impl Faults {
     pub fn finish(self) -> Result<(), Vec<Fault>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
+}
+
+/// A longer run of letters and digits may have all of a secret's random part.
+const RUN_LENGTH_MAX: usize = 32;
+/// How much of such a run is shown.
+const RUN_SHOWN: usize = 8;
+
+/// The text with every run of letters and digits that is long enough for a secret cut
+/// down to its beginning: what callers write in the wrong place is repeated in errors,
+/// and errors end in logs.
+pub fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let run = piece.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        match (piece.get(..RUN_SHOWN), piece.get(run..)) {
+            (Some(beginning), Some(rest)) if run > RUN_LENGTH_MAX => {
+                shown.extend([beginning, "…", rest]);
+            }
+            _ => shown.push_str(piece),
+        }
+    }
+    shown
 }
 
 /// The known name nearest to an unknown one, where one is near enough to be meant.
@@ -131,6 +157,19 @@ mod tests {
     fn something_else_finds_nothing() {
         check("deployments", None);
         check(&"x".repeat(1000), None);
+    }
+
+    #[test]
+    fn a_run_as_long_as_a_secrets_is_cut() {
+        let (short, long) = ("a1".repeat(16), "a1".repeat(16) + "b");
+        assert_eq!(without_secrets(&format!("no {short:?}!")), format!("no {short:?}!"));
+        assert_eq!(without_secrets(&format!("no é_{long}/x é")), "no é_a1a1a1a1…/x é");
+        assert_eq!(without_secrets(&long), "a1a1a1a1…");
+        let mut faults = Faults::new();
+        faults.note(format!("labels[{long}]"), &long);
+        let fault =
+            Fault { field: "labels[a1a1a1a1…]".into(), description: "a1a1a1a1…".into() };
+        assert_eq!(faults.finish(), Err(vec![fault]));
     }
 
     #[test]

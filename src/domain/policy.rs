@@ -19,6 +19,8 @@ pub const IMPLIES_MAX: usize = 100;
 pub const IMPLIES_TOTAL_MAX: usize = 10_000;
 /// The most roles of a policy.
 pub const ROLES_MAX: usize = 100;
+/// The most scopes or globs of all roles of a policy together.
+pub const ROLE_SCOPES_TOTAL_MAX: usize = 10_000;
 /// The most key types of a policy.
 pub const KEY_TYPES_MAX: usize = 20;
 /// The longest description, in characters.

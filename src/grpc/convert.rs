@@ -72,9 +72,13 @@ pub(super) fn timestamp(moment: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos: i32::try_from(micros * 1_000).unwrap_or_default() }
 }
 
-/// The span of time; nothing for a negative one.
+/// The span of time; nothing for a negative one. Not by the conversion of prost,
+/// which panics on the least of seconds.
 pub(super) fn span(duration: prost_types::Duration) -> Option<Duration> {
-    Duration::try_from(duration).ok()
+    let prost_types::Duration { seconds, nanos } = duration;
+    let seconds = u64::try_from(seconds).ok()?;
+    let nanos = u64::try_from(nanos).ok()?;
+    Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanos))
 }
 
 pub(super) fn duration(span: Duration) -> prost_types::Duration {
@@ -121,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_negative_span_is_none() {
-        assert_eq!(span(prost_types::Duration { seconds: -1, nanos: 0 }), None);
+        for (seconds, nanos) in [(-1, 0), (0, -1), (i64::MIN, 0), (i64::MIN, i32::MIN)] {
+            assert_eq!(span(prost_types::Duration { seconds, nanos }), None);
+        }
+        assert!(span(prost_types::Duration { seconds: i64::MAX, nanos: i32::MAX }).is_some());
         assert_eq!(span(prost_types::Duration { seconds: 1, nanos: 5 }), Some(Duration::new(1, 5)));
     }
 

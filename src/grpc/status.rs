@@ -9,7 +9,12 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::{
     admin::AdminError,
     back::Stopped,
-    domain::{caller::Refused, decision::InvalidInquiry, fault::Fault, ports::StoreError},
+    domain::{
+        caller::Refused,
+        decision::InvalidInquiry,
+        fault::{Fault, without_secrets},
+        ports::StoreError,
+    },
     introspect::{IntrospectError, NotAuthenticated},
     proto::ErrorReason,
 };
@@ -190,6 +195,7 @@ impl From<IntrospectError> for Status {
             IntrospectError::Invalid(faults) => invalid(&faults),
             IntrospectError::Inquiry(InvalidInquiry::UnknownScope { scope, nearest }) => {
                 let shown: String = scope.chars().take(100).collect();
+                let shown = without_secrets(&shown);
                 let hint = nearest
                     .as_ref()
                     .map(|near| format!("; did you mean {near:?}?"))
@@ -199,7 +205,8 @@ impl From<IntrospectError> for Status {
                 status(Code::InvalidArgument, message, info(ErrorReason::UnknownScope, metadata))
             }
             IntrospectError::Inquiry(InvalidInquiry::Resource(error)) => {
-                invalid(&[Fault { field: "resource".to_owned(), description: error.to_string() }])
+                let description = without_secrets(&error.to_string());
+                invalid(&[Fault { field: "resource".to_owned(), description }])
             }
             IntrospectError::Store(error) => error.into(),
         }

@@ -1,1 +1,6 @@
+//! What the server does besides the two services, and around them.
 
+mod bodies;
+mod ending;
+mod health;
+mod reflection;

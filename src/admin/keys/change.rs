@@ -119,13 +119,14 @@ impl Admin {
             return Err(invalid(faults));
         };
         let subject = self.subject(caller, name).await?;
+        // Before the rules are asked, which may have changed since.
+        if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
+            return Ok(Changed::new(subject.record));
+        }
         let before = &subject.record.key.value;
         check_fixed(draft, before, &mut faults);
         let after = draft.merge(before, mask, &subject.site.policy, self.now(), &mut faults);
         let after = settle(faults, Some(after))?;
-        if self.remembered(caller, intent).await?.is_some() {
-            return Ok(Changed::new(subject.record));
-        }
         check_etag(etag, &subject.record.key, &subject.name)?;
         if before.revoke_time.is_some() {
             return Err(AdminError::KeyRevoked(subject.name.to_string()));

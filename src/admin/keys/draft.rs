@@ -170,7 +170,10 @@ impl KeyDraft {
             return None;
         }
         match AllowedNetworks::parse(self.allowed_cidrs.iter().map(String::as_str)) {
-            Ok(networks) => Some(networks),
+            // `*` is stored as two: what is read must fit when it is put back.
+            Ok(networks) => faults
+                .bound("key.allowed_cidrs", networks.iter().count(), CIDRS_MAX)
+                .then_some(networks),
             Err(wrong) => {
                 for (place, error) in wrong {
                     faults.note(format!("key.allowed_cidrs[{place}]"), error);

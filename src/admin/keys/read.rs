@@ -103,10 +103,14 @@ impl Admin {
             order: filter.order,
             descending: filter.descending,
         };
-        let keys = self.records.keys(&query, &page).await?;
-        let mut paged = filter.paging.paged(keys, &page, |record| cursor(record, filter.order));
-        paged.items.retain(|record| caller.reach(READ, &record.key.value.name).is_ok());
-        Ok(paged)
+        let query = &query;
+        let paged = filter.paging.filled(
+            &page,
+            |record| cursor(record, filter.order),
+            |record: &KeyRecord| caller.reach(READ, &record.key.value.name).is_ok(),
+            |page| async move { self.records.keys(query, &page).await },
+        );
+        Ok(paged.await?)
     }
 
     /// Tells whose a secret is, also a revoked or replaced one. A malformed, a forged

@@ -12,6 +12,9 @@ use crate::{
     proto,
 };
 
+/// The most kinds that a listing may name.
+const KINDS_MAX: usize = 100;
+
 macro_rules! kinds {
     ($($kind:ident),+ $(,)?) => {
         fn to_proto(kind: Kind) -> proto::EventKind {
@@ -69,7 +72,11 @@ pub(in crate::grpc) fn list(mut request: proto::ListEventsRequest) -> EventFilte
     } = request;
     let mut unread = Vec::new();
     let mut known = Vec::new();
-    for (place, kind) in kinds.into_iter().take(100).enumerate() {
+    if kinds.len() > KINDS_MAX {
+        let most = format!("has {} entries; at most {KINDS_MAX} are allowed", kinds.len());
+        unread.push(("kinds".to_owned(), most));
+    }
+    for (place, kind) in kinds.into_iter().take(KINDS_MAX).enumerate() {
         match proto::EventKind::try_from(kind) {
             Ok(proto::EventKind::PrincipalDeleted) => {
                 unread.push((

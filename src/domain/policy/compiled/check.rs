@@ -6,9 +6,9 @@ use crate::domain::{
     fault::{Faults, nearest},
     policy::{
         DESCRIPTION_LENGTH_MAX, ExpiryRule, IMPLIES_MAX, IMPLIES_TOTAL_MAX, KEY_TYPES_MAX, KeyType,
-        Policy, ROLES_MAX, Role, SCOPES_MAX, Scope,
+        Policy, ROLE_SCOPES_TOTAL_MAX, ROLES_MAX, Role, SCOPES_MAX, Scope,
     },
-    scope::{ScopeId, glob_matches, is_name},
+    scope::{NAME_LENGTH_MAX, ScopeId, glob_matches, is_name},
     secret::Prefix,
 };
 
@@ -65,7 +65,8 @@ fn known(
 ) {
     for (place, name) in names.iter().enumerate() {
         let reaches = |scope: &Scope| !scope.isolated && glob_matches(name, &scope.name);
-        let found = index.contains_key(name) || name.contains('*') && scopes.iter().any(reaches);
+        let is_glob = name.len() <= NAME_LENGTH_MAX && name.contains('*');
+        let found = index.contains_key(name) || is_glob && scopes.iter().any(reaches);
         if !found {
             let names = scopes.iter().map(|scope| scope.name.as_str());
             let hint = faults.wants_hint().then(|| nearest(name, names)).flatten();
@@ -82,6 +83,10 @@ fn roles(
     faults: &mut Faults,
 ) {
     if !faults.bound(format!("{at}.roles"), roles.len(), ROLES_MAX) || scopes.len() > SCOPES_MAX {
+        return;
+    }
+    let total: usize = roles.iter().map(|role| role.scopes.len()).sum();
+    if !faults.bound(format!("{at}.roles[*].scopes"), total, ROLE_SCOPES_TOTAL_MAX) {
         return;
     }
     let mut names = HashSet::new();

@@ -18,6 +18,9 @@ use crate::{
     proto,
 };
 
+/// The most states that a listing names; there are three.
+const STATES_MAX: usize = 10;
+
 /// The one place where a secret leaves.
 fn revealed(secret: Option<Secret>) -> String {
     secret.map(Secret::reveal).unwrap_or_default()
@@ -76,7 +79,11 @@ pub(in crate::grpc) fn list(mut request: proto::ListKeysRequest) -> KeyFilter {
     ];
     unread.extend(later.into_iter().filter(|(_, given)| *given).map(|(field, _)| unserved(field)));
     let mut known = Vec::new();
-    for (place, state) in states.into_iter().take(10).enumerate() {
+    if states.len() > STATES_MAX {
+        let rule = format!("has {} entries; at most {STATES_MAX} are allowed", states.len());
+        unread.push(("states".to_owned(), rule));
+    }
+    for (place, state) in states.into_iter().take(STATES_MAX).enumerate() {
         match proto::KeyState::try_from(state) {
             Ok(proto::KeyState::Active) => known.push(KeyState::Active),
             Ok(proto::KeyState::Expired) => known.push(KeyState::Expired),

@@ -1,0 +1,189 @@
+//! The parts of a server, put together so that a test can reach in between.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use keyward::{
+    admin::{Admin, Bootstrapped},
+    app,
+    back::Back,
+    clock::SystemClock,
+    config::Settings,
+    domain::{
+        caller::Caller,
+        live::LiveKey,
+        ports::{FindKey, StoreError},
+        secret::{Digest, Keyring},
+    },
+    grpc::{
+        authenticate::Authenticated,
+        introspect::IntrospectService,
+        key_admin::KeyAdminService,
+        layers::{EdgeLimits, edge},
+    },
+    introspect::Introspection,
+    proto::{introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
+    server,
+    store::{Options, Store},
+};
+use ring::rand::SystemRandom;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// How long a back is given to end, which it does at once.
+const END: Duration = Duration::from_secs(10);
+
+/// A store that counts how often it is asked, and may know one key by heart.
+pub(crate) struct Counting {
+    store: Arc<Store>,
+    asked: AtomicUsize,
+    by_heart: Mutex<Option<(Digest, Arc<LiveKey>)>>,
+}
+
+impl Counting {
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl FindKey for Counting {
+    async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
+        let by_heart = match &*self.by_heart.lock().unwrap() {
+            Some((known, key)) if known == digest => Some(Arc::clone(key)),
+            _ => None,
+        };
+        if by_heart.is_some() {
+            return Ok(by_heart);
+        }
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.store.find_key(digest).await
+    }
+}
+
+pub(crate) struct Parts {
+    pub(crate) store: Arc<Store>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) keys: Arc<Counting>,
+    pub(crate) introspection: Arc<Introspection>,
+    /// The secret of a caller that may do everything.
+    pub(crate) root_secret: String,
+    settings: Settings,
+    back: Back,
+    shutdown: CancellationToken,
+    directory: TempDir,
+}
+
+/// Runs a test on the parts of a new deployment.
+pub(crate) fn with_parts<F: Future<Output = ()>>(test: impl FnOnce(Parts) -> F) {
+    let (runtime, back) = Back::start(2).unwrap();
+    runtime.block_on(async { test(Parts::new(back).await).await });
+    let _ = runtime.shutdown(END);
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Parts {
+    async fn new(back: Back) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.database.path = directory.path().join("keyward.db");
+        settings.keyring.path = directory.path().join("keyward.keyring");
+        settings.server.front_threads = 2;
+        let (store, keyring) = app::open_store(&settings).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let admin = Arc::new(Admin::new(
+            Arc::clone(&store) as _,
+            Arc::clone(&clock) as _,
+            Arc::clone(&keyring),
+            Arc::new(SystemRandom::new()),
+        ));
+        admin.install().await.unwrap();
+        let Bootstrapped::Minted(_, secret) = admin.bootstrap(false).await.unwrap() else {
+            panic!("a new database was bootstrapped before");
+        };
+        let keys = Arc::new(Counting {
+            store: Arc::clone(&store),
+            asked: AtomicUsize::new(0),
+            by_heart: Mutex::new(None),
+        });
+        let introspection = Introspection::new(Arc::clone(&keyring), Arc::clone(&keys) as _, clock);
+        Self {
+            store,
+            keyring,
+            admin,
+            keys,
+            introspection: Arc::new(introspection),
+            root_secret: secret.reveal(),
+            settings,
+            back,
+            shutdown: CancellationToken::new(),
+            directory,
+        }
+    }
+
+    /// The caller that may do everything.
+    pub(crate) async fn root(&self) -> Caller {
+        self.introspection.authenticate(&self.root_secret, None).await.unwrap()
+    }
+
+    /// From now on that caller is known without a look-up, as from a cache.
+    pub(crate) async fn know_root_by_heart(&self) {
+        let digest = self.keyring.recognise(&self.root_secret).unwrap().digest;
+        let key = self.store.find_key(&digest).await.unwrap().unwrap();
+        *self.keys.by_heart.lock().unwrap() = Some((digest, key));
+    }
+
+    /// How many events a copy of the closed database has.
+    pub(crate) async fn count_events_in_copy(&self) -> u64 {
+        let copy = self.directory.path().join("copy.db");
+        for suffix in ["", "-wal"] {
+            let of = |path: &Path| format!("{}{suffix}", path.display());
+            let original = of(&self.settings.database.path);
+            if Path::new(&original).exists() {
+                std::fs::copy(original, of(&copy)).unwrap();
+            }
+        }
+        let store = Store::open(&Options::new(copy)).await.unwrap();
+        let count = store.verify_events().await.unwrap().count;
+        store.close().await;
+        count
+    }
+
+    /// Serves on a port of its own until this is dropped.
+    pub(crate) async fn serve(&self) -> SocketAddr {
+        let admin = KeyAdminService::new(Arc::clone(&self.admin), self.back.clone());
+        let introspect = IntrospectService::new(Arc::clone(&self.introspection));
+        let (admin, introspect) = (KeyAdminServer::new(admin), IntrospectServer::new(introspect));
+        let routes = Routes::new(Authenticated::new(admin, Arc::clone(&self.introspection)))
+            .add_service(Authenticated::new(introspect, Arc::clone(&self.introspection)));
+        let limits = EdgeLimits {
+            deadline_max: self.settings.server.deadline_max(),
+            max_in_flight: self.settings.server.max_in_flight,
+            max_message_bytes: self.settings.server.max_message_bytes,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (settings, shutdown) = (self.settings.server.clone(), self.shutdown.clone());
+        tokio::spawn(async move {
+            let drained = server::run(listener, edge(routes, limits), &settings, shutdown).await;
+            let _ = drained.unwrap();
+        });
+        address
+    }
+}

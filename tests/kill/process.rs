@@ -1,0 +1,127 @@
+//! The real program on a directory of its own, and clients of it.
+
+use std::{
+    fs::OpenOptions,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+/// How often a started program is asked whether it serves.
+const READY_TRIES: usize = 3_000;
+const READY_INTERVAL: Duration = Duration::from_millis(10);
+/// How many ports are tried: another process may take one between its choice and its use.
+const PORT_TRIES: usize = 5;
+
+/// A directory with a database and a keyring, which outlives the programs that run on it.
+pub(crate) struct Deployment {
+    directory: TempDir,
+    log_level: &'static str,
+}
+
+/// A program that serves. It is killed when this is dropped.
+pub(crate) struct Serving {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Deployment {
+    pub(crate) fn new(log_level: &'static str) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), log_level }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("KEYWARD__DATABASE__PATH", self.file("keyward.db"))
+            .env("KEYWARD__KEYRING__PATH", self.file("keyward.keyring"))
+            .env("KEYWARD__SERVER__FRONT_THREADS", "1")
+            .env("KEYWARD__LOG__LEVEL", self.log_level)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The secret of a caller that may do everything.
+    pub(crate) fn bootstrap(&self) -> String {
+        let output = self.run(&["bootstrap"]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Starts the program and waits until it says that it serves.
+    pub(crate) async fn serve(&self) -> Serving {
+        for _ in 0..PORT_TRIES {
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let log = self.file("keyward.log");
+            let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
+            let child = self
+                .command(&["serve"])
+                .env("KEYWARD__SERVER__LISTEN", address.to_string())
+                .stdout(log.try_clone().unwrap())
+                .stderr(log)
+                .spawn()
+                .unwrap();
+            let mut serving = Serving { child, address };
+            if serving.is_ready().await {
+                return serving;
+            }
+        }
+        panic!("it does not serve: {}", self.log());
+    }
+
+    /// What the programs wrote to standard output and error while they served.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.file("keyward.log")).unwrap()
+    }
+}
+
+impl Serving {
+    /// Whether it comes to serve; not, where it ends.
+    async fn is_ready(&mut self) -> bool {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        let mut interval = tokio::time::interval(READY_INTERVAL);
+        for _ in 0..READY_TRIES {
+            interval.tick().await;
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let Ok(channel) = endpoint.connect().await else { continue };
+            let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+            if answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving) {
+                return true;
+            }
+        }
+        panic!("{READY_TRIES} tries, and it neither serves nor ends");
+    }
+
+    /// Ends it without a word before: SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,137 @@
+//! That the rules find what they are there to find, and nothing else.
+
+use crate::{
+    paths::paths,
+    rules::{Source, faults, is_unsafe, too_long},
+};
+
+#[track_caller]
+fn bad(name: &str, text: &str) {
+    let found = faults(&Source::new(name, text));
+    assert!(!found.is_empty(), "{name}: {text}");
+}
+
+#[track_caller]
+fn good(name: &str, text: &str) {
+    assert_eq!(faults(&Source::new(name, text)), [""; 0], "{name}: {text}");
+}
+
+#[test]
+fn the_domain_names_no_technology_no_clock_and_no_other_layer() {
+    for text in [
+        "use tonic::Status;",
+        "fn f() -> tonic::Status { todo() }",
+        "use { std::fmt, prost::Message };",
+        "use ::sea_orm::Value;",
+        "use moka::sync::Cache as Map;",
+        "#[tokio::test] async fn f() {}",
+        "extern crate tokio;",
+        "use std::{env, fmt};",
+        "fn f() { std::env::var(\"X\"); }",
+        "use std::time::{Duration, Instant};",
+        "fn f() { std::time::SystemTime::now(); }",
+        "use crate::store::Store;",
+        "use crate::{domain::key, proto};",
+        "use crate::{domain::{key, name}, store::{self}};",
+        "use super::super::admin::Admin;",
+        "use super::super::{domain, admin};",
+        "mod tests { use super::super::super::admin::Admin; }",
+        "pub(in crate::grpc) fn f() {}",
+        "use keyward::proto;",
+    ] {
+        bad("src/domain/key.rs", text);
+    }
+    for text in [
+        "use super::name::Id; use crate::domain::time::Timestamp;",
+        "use super::{super::domain::name, scope::{self, ScopeId}};",
+        "mod tests { use super::super::name::Id; use super::*; } use super::name;",
+        "// use tonic::Status;\nuse std::{fmt, time::Duration};",
+        "/* a /* tonic */ tokio */ fn f() {}",
+        "/// See tonic::Status.\nfn f() {}",
+        "fn f() { \"tonic::Status \\\" tokio\"; r#\"sea_orm \" moka\"#; b\"prost\"; }",
+        "fn f<'tonic>(x: &'tonic str, c: char) { c == '\\''; c == '\"'; }",
+        "fn f() { let r#type = environment; env!(\"X\"); }",
+        "fn f() { tonicity(); my::tokio_like(); }",
+    ] {
+        good("src/domain/key.rs", text);
+    }
+}
+
+#[test]
+fn the_use_cases_name_the_domain_alone() {
+    for (name, text) in [
+        ("src/admin/keys.rs", "use crate::introspect::Introspection;"),
+        ("src/admin/keys.rs", "use super::super::store;"),
+        ("src/admin.rs", "use super::store;"),
+        ("src/admin.rs", "use crate::proto::Key;"),
+        ("src/admin.rs", "use tokio::sync::Mutex;"),
+        ("src/introspect.rs", "use crate::admin::Admin;"),
+        ("src/introspect.rs", "use crate::{domain::key::Key, store};"),
+        ("src/introspect.rs", "use prost::Message;"),
+    ] {
+        bad(name, text);
+    }
+    good("src/admin/keys.rs", "use super::{Admin, error}; use crate::{admin::Mask, domain::key};");
+    good("src/introspect.rs", "use crate::domain::key::Key; mod tests { use super::*; }");
+}
+
+#[test]
+fn the_store_and_the_transport_never_meet() {
+    for (name, text) in [
+        ("src/store.rs", "use crate::grpc::status;"),
+        ("src/store/find.rs", "use crate::admin::AdminError;"),
+        ("src/store/find.rs", "use tonic::Status;"),
+        ("src/store/find.rs", "fn f(m: prost::bytes::Bytes) {}"),
+        ("src/grpc/status.rs", "use crate::store::Store;"),
+        ("src/grpc.rs", "use crate::{admin::Admin, store::Store};"),
+        ("src/grpc/status.rs", "use sea_orm::DbErr;"),
+    ] {
+        bad(name, text);
+    }
+    good("src/store/find.rs", "use super::entity; use crate::domain::key; use sea_orm::DbErr;");
+    good("src/store.rs", "use migrations::Migrator;");
+    good(
+        "src/grpc/key_admin.rs",
+        "use crate::{admin::Admin, domain::key, proto}; use tonic::Status;",
+    );
+}
+
+#[test]
+fn what_one_file_may_name_no_other_does() {
+    for (name, text) in [
+        ("src/grpc/key_admin.rs", "use tonic::{Code, Status};"),
+        ("src/grpc/key_admin.rs", "fn f() { tonic::Code::Ok; }"),
+        ("src/server.rs", "fn f(code: Code) { Code::Ok; }"),
+        ("src/config/server.rs", "fn f() { std::env::var(\"X\"); }"),
+        ("src/cli.rs", "use std::env;"),
+        ("src/cli.rs", "fn f() { env::var_os(\"X\"); }"),
+        ("src/back.rs", "use std::time::{Duration, SystemTime};"),
+        ("src/main.rs", "fn f() { std::time::SystemTime::now(); }"),
+    ] {
+        bad(name, text);
+    }
+    good("src/grpc/status.rs", "use tonic::{Code, Status};");
+    good("src/config.rs", "fn f() { std::env::vars(); }");
+    good("src/clock.rs", "use std::time::SystemTime;");
+    good("src/proto.rs", "const A: &str = env!(\"OUT_DIR\");");
+    good("src/server.rs", "use std::time::Instant; fn f() { StatusCode::OK; }");
+}
+
+#[test]
+fn long_files_and_the_word_unsafe_are_found() {
+    let lines = |count| Source::new("src/a.rs", &"\n".repeat(count));
+    assert!(too_long(&lines(400)).is_none());
+    assert!(too_long(&lines(401)).is_some());
+    assert!(is_unsafe(&Source::new("src/a.rs", "fn f() { unsafe { g() } }")).is_some());
+    assert!(is_unsafe(&Source::new("src/a.rs", "// unsafe\nfn f() { \"unsafe\"; }")).is_none());
+    assert!(is_unsafe(&Source::new("src/a.rs", "#![forbid(unsafe_code)]")).is_none());
+}
+
+#[test]
+fn groups_are_taken_apart() {
+    let text = "use a::{b::{c, d as e}, self, f::*}; g::h::<i::j>(k);";
+    let read: Vec<String> = paths(text, &["m"]).iter().map(|path| path.join("::")).collect();
+    for expected in ["a::b::c", "a::b::d", "a::self", "a::f::*", "i::j", "k"] {
+        assert!(read.iter().any(|path| path == expected), "{expected} in {read:?}");
+    }
+}

@@ -14,17 +14,19 @@ mod workspaces;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use futures_util::lock::Mutex;
 use ring::rand::SecureRandom;
 
 use crate::domain::{
     caller::Caller,
     event::{Deed, Kind, Revision},
     fault::Faults,
-    live::Stored,
-    name::WorkspaceName,
-    policy::{CompiledPolicy, Policy},
+    live::{Facts, Stored},
+    name::{Id, WorkspaceName},
+    policy::CompiledPolicy,
     ports::{
-        Change, Clock, Guard, NewRequest, Records, RememberedRequest, RequestKey, StoreError, Write,
+        Change, Clock, Guard, NewRequest, Records, RememberedAs, RememberedRequest, RequestKey,
+        StoreError, Write,
     },
     secret::{Keyring, Secret},
     time::Timestamp,
@@ -45,6 +47,10 @@ pub use request::{
 
 /// How often a change is tried when others change the same records meanwhile.
 const ATTEMPTS_MAX: usize = 32;
+/// The largest policy, in bytes as JSON.
+const POLICY_SIZE_MAX: usize = 512 * 1024;
+/// The largest other record, in bytes as JSON: a page of them must fit into memory.
+const RECORD_SIZE_MAX: usize = 128 * 1024;
 /// For how long a `request_id` is remembered.
 const REQUEST_REMEMBERED: Duration = Duration::from_hours(24);
 
@@ -54,6 +60,8 @@ pub struct Admin {
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn SecureRandom + Send + Sync>,
+    /// Held by who tries a change again.
+    turns: Mutex<()>,
 }
 
 /// How a change is asked for.
@@ -109,7 +117,7 @@ impl Admin {
         keyring: Arc<Keyring>,
         entropy: Arc<dyn SecureRandom + Send + Sync>,
     ) -> Self {
-        Self { records, clock, keyring, entropy }
+        Self { records, clock, keyring, entropy, turns: Mutex::new(()) }
     }
 
     /// Now, by the clock.
@@ -122,12 +130,11 @@ impl Admin {
         let workspace = self.records.workspace(name).await?;
         let workspace = workspace.ok_or_else(|| AdminError::not_found(name))?;
         let policy_name = &workspace.value.policy;
-        let policy = self.records.policy(policy_name).await?;
-        let policy = policy.ok_or_else(|| {
+        let rules = self.records.rules(policy_name).await?;
+        let rules = rules.ok_or_else(|| {
             corrupt(format!("{name} refers to {policy_name}, which is not there"))
         })?;
-        let compiled = compiled(policy.value.1)?;
-        Ok(Site { workspace, policy: Arc::new(compiled), policy_revision: policy.revision })
+        Ok(Site { workspace, policy: rules.value, policy_revision: rules.revision })
     }
 
     /// What the caller's earlier request of this id did, if there was one. The record
@@ -137,7 +144,7 @@ impl Admin {
         caller: &Caller,
         intent: &Intent,
     ) -> Result<Option<RememberedRequest>, AdminError> {
-        let Some(key) = request_key(&caller.actor(), intent) else { return Ok(None) };
+        let Some(key) = request_key(&Actor::Caller(caller).name(), intent) else { return Ok(None) };
         match self.records.request(&key, self.now()).await? {
             Some(earlier) if earlier.fingerprint == intent.fingerprint => Ok(Some(earlier)),
             Some(_) => Err(AdminError::RequestIdReused(key.id)),
@@ -145,32 +152,127 @@ impl Admin {
         }
     }
 
+    /// Tries again as long as others change the same records in between, from the second
+    /// time on one after another, so that none starves.
+    async fn retry<T, F>(
+        &self,
+        actor: Actor<'_>,
+        mut attempt: impl FnMut() -> F + Send,
+    ) -> Result<T, AdminError>
+    where
+        F: Future<Output = Result<T, AdminError>> + Send,
+    {
+        let mut turn = None;
+        for _ in 0..ATTEMPTS_MAX {
+            match attempt().await {
+                // A name that was free a moment ago is looked at again, too.
+                Err(AdminError::Store(StoreError::Conflict | StoreError::Exists)) => {}
+                outcome => return outcome,
+            }
+            if let Actor::Caller(caller) = actor
+                && self.has_changed(caller).await?
+            {
+                break;
+            }
+            if turn.is_none() {
+                turn = Some(self.turns.lock().await);
+            }
+        }
+        Err(AdminError::Contended)
+    }
+
+    /// Whether the caller's key is no longer as it was when the caller was recognised.
+    async fn has_changed(&self, caller: &Caller) -> Result<bool, AdminError> {
+        let key = &caller.key().facts().key;
+        let now = self.records.key(&key.value.name).await?;
+        Ok(now.is_none_or(|now| now.key.revision != key.revision))
+    }
+
+    /// Remembers a request that found everything as it asked for: what it said must not
+    /// come about later, when somebody wanted otherwise meanwhile.
+    async fn unchanged<T>(
+        &self,
+        actor: Actor<'_>,
+        intent: &Intent,
+        subject: String,
+        stored: &Stored<T>,
+    ) -> Result<(), AdminError> {
+        let time = self.now();
+        if let Some(request) = intent.to_remember(&actor.name(), time) {
+            let done = RememberedAs { subject, revision: stored.revision, time };
+            self.records.remember(request, done).await?;
+        }
+        Ok(())
+    }
+
+    /// A new identifier: a UUID of version 7 (RFC 9562), of the clock and the entropy.
+    fn new_id(&self) -> Result<Id, AdminError> {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random).map_err(|_| AdminError::NoEntropy)?;
+        let millis = u64::try_from(self.now().micros() / 1_000).unwrap_or_default();
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        uuid.to_string().parse().map_err(|_| corrupt("a UUID is no identifier".to_owned()))
+    }
+
     /// Writes a record: in place of the one that `before` tells of, or anew. On
     /// validation nothing is written, and the record is as it would be.
     async fn write<T>(
         &self,
-        actor: String,
+        actor: Actor<'_>,
         intent: &Intent,
         before: Option<Stored<()>>,
         plan: Plan,
         value: T,
     ) -> Result<Stored<T>, AdminError> {
+        plan.check_size()?;
         let time = self.now();
         let create_time = before.as_ref().map_or(time, |before| before.create_time);
         let revision = if intent.validate_only {
             before.map(|before| before.revision).unwrap_or_default()
         } else {
-            let Plan { guards, write, kind, subject, workspace, before, after } = plan;
-            let request = request_key(&actor, intent).map(|key| NewRequest {
-                key,
-                fingerprint: intent.fingerprint,
-                until: time.after(REQUEST_REMEMBERED).unwrap_or(Timestamp::MAX),
-            });
+            let Plan { mut guards, write, kind, subject, workspace, before, after } = plan;
+            guards.extend(actor.guards());
+            let actor = actor.name();
+            let request = intent.to_remember(&actor, time);
             let request_id = intent.request_id.clone();
             let deed = Deed { actor, kind, subject, workspace, before, after, request_id };
             self.records.commit(Change { time, guards, write, deed, request }).await?
         };
         Ok(Stored { value, revision, create_time, update_time: time })
+    }
+}
+
+/// In whose name a change is made.
+#[derive(Clone, Copy)]
+enum Actor<'a> {
+    /// A caller's.
+    Caller(&'a Caller),
+    /// That of a command of the program.
+    Command(&'static str),
+}
+
+impl Actor<'_> {
+    /// What the log calls it.
+    fn name(self) -> String {
+        match self {
+            Self::Caller(caller) => caller.key().key().name.to_string(),
+            Self::Command(name) => name.to_owned(),
+        }
+    }
+
+    /// What must still be so when the change is made: a caller whose key was revoked,
+    /// rotated or narrowed since it was recognised makes none.
+    fn guards(self) -> Vec<(Guard, Revision)> {
+        let Self::Caller(caller) = self else { return Vec::new() };
+        let Facts { key, workspace, principal, .. } = caller.key().facts();
+        let principal = principal.as_ref();
+        let owner =
+            principal.map(|owner| (Guard::Principal(owner.value.name.clone()), owner.revision));
+        let own = [
+            (Guard::Key(key.value.name.clone()), key.revision),
+            (Guard::Workspace(workspace.value.name.clone()), workspace.revision),
+        ];
+        own.into_iter().chain(owner).collect()
     }
 }
 
@@ -192,6 +294,15 @@ fn request_key(actor: &str, intent: &Intent) -> Option<RequestKey> {
 }
 
 impl Intent {
+    /// The request as it is remembered; none where it has no id, or changes nothing.
+    fn to_remember(&self, actor: &str, time: Timestamp) -> Option<NewRequest> {
+        request_key(actor, self).map(|key| NewRequest {
+            key,
+            fingerprint: self.fingerprint,
+            until: time.after(REQUEST_REMEMBERED).unwrap_or(Timestamp::MAX),
+        })
+    }
+
     /// Notes where the id is none that the API takes.
     fn check(&self, faults: &mut Faults) {
         let id = &self.request_id;
@@ -208,19 +319,22 @@ impl<T> Changed<T> {
     }
 }
 
-/// Tries again as long as others change the same records in between.
-async fn retry<T, F>(mut attempt: impl FnMut() -> F + Send) -> Result<T, AdminError>
-where
-    F: Future<Output = Result<T, AdminError>> + Send,
-{
-    for _ in 0..ATTEMPTS_MAX {
-        match attempt().await {
-            // A name that was free a moment ago is looked at again, too.
-            Err(AdminError::Store(StoreError::Conflict | StoreError::Exists)) => {}
-            outcome => return outcome,
+impl Plan {
+    /// Refuses a record that is larger than lists of them could bear.
+    fn check_size(&self) -> Result<(), AdminError> {
+        let (field, most) = match self.write {
+            Write::Policy(..) => ("policy", POLICY_SIZE_MAX),
+            Write::Workspace(..) => ("workspace", RECORD_SIZE_MAX),
+            Write::Principal(..) => ("principal", RECORD_SIZE_MAX),
+            Write::Key(..) => ("key", RECORD_SIZE_MAX),
+        };
+        let mut faults = Faults::new();
+        if self.after.len() > most {
+            let size = self.after.len();
+            faults.note(field, format_args!("is {size} bytes as JSON; at most {most} are allowed"));
         }
+        faults.finish().map_err(AdminError::Invalid)
     }
-    Err(AdminError::Contended)
 }
 
 /// The etag of a record that was changed last by this event (AIP-154).
@@ -237,11 +351,9 @@ fn check_etag<T>(given: &str, stored: &Stored<T>, name: &impl ToString) -> Resul
     }
 }
 
-/// A stored policy, compiled.
-fn compiled(policy: Policy) -> Result<CompiledPolicy, AdminError> {
-    let mut faults = Faults::new();
-    let compiled = CompiledPolicy::compile(policy, "policy", &mut faults);
-    compiled.ok_or_else(|| corrupt("a stored policy has faults".to_owned()))
+/// How many bytes a record has as JSON. One that cannot be written has none to count.
+fn size(record: &impl serde::Serialize) -> usize {
+    json(record).map_or(0, |text| text.len())
 }
 
 /// The record as the log keeps it.

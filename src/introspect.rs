@@ -50,6 +50,8 @@ pub struct Answer {
     pub decision: Decision,
     /// The key. None: the secret is none of ours, or not to be known of.
     pub key: Option<Arc<LiveKey>>,
+    /// Whether a secret was sent at all.
+    pub presented: bool,
 }
 
 /// Why a question has no answer.
@@ -138,12 +140,13 @@ impl Introspection {
         let (key, now) = self.find(question.secret).await?;
         let known = key.filter(|key| caller.reach(SCOPE, &key.key().name).is_ok());
         let Some(key) = known.filter(|key| !key.is_replaced(now)) else {
-            return Ok(Answer { decision: Denial::InvalidKey.into(), key: None });
+            let presented = !question.secret.is_empty();
+            return Ok(Answer { decision: Denial::InvalidKey.into(), key: None, presented });
         };
         let resource = Some(question.resource).filter(|resource| !resource.is_empty());
         let inquiry = Inquiry { client, required_scopes: question.required_scopes, resource };
         let decision = key.decide(&inquiry, now)?;
-        Ok(Answer { decision, key: Some(key) })
+        Ok(Answer { decision, key: Some(key), presented: true })
     }
 }
 

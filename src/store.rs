@@ -30,10 +30,10 @@ use crate::domain::{
     event::{Event, Revision},
     live::{LiveKey, Stored},
     name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
-    policy::Policy,
+    policy::{CompiledPolicy, Policy},
     ports::{
-        Change, EventQuery, FindKey, KeyCursor, KeyQuery, KeyRecord, Page, Records,
-        RememberedRequest, RequestKey, StoreError,
+        Change, EventQuery, FindKey, KeyCursor, KeyQuery, KeyRecord, NewRequest, Page, Records,
+        RememberedAs, RememberedRequest, RequestKey, StoreError,
     },
     principal::Principal,
     secret::Digest,
@@ -148,6 +148,13 @@ impl Records for Store {
         read::one::<entity::policy::Entity, _>(&self.readers, name.policy.to_string()).await
     }
 
+    async fn rules(
+        &self,
+        name: &PolicyName,
+    ) -> Result<Option<Stored<Arc<CompiledPolicy>>>, StoreError> {
+        self.policies.rules(&self.readers, name).await
+    }
+
     async fn policies(
         &self,
         page: &Page<Id>,
@@ -211,6 +218,10 @@ impl Records for Store {
         now: Timestamp,
     ) -> Result<Option<RememberedRequest>, StoreError> {
         read::request(&self.readers, id, now).await
+    }
+
+    async fn remember(&self, request: NewRequest, done: RememberedAs) -> Result<(), StoreError> {
+        commit::remember(&self.writer, &request, &done).await
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, StoreError> {

@@ -1,7 +1,7 @@
 //! What a new deployment begins with: the built-in policy and workspace, and the
 //! first key of a caller.
 
-use super::{Admin, AdminError, Intent, corrupt, keys::KeyPlan, retry};
+use super::{Actor, Admin, AdminError, Intent, corrupt, keys::KeyPlan};
 use crate::domain::{
     event::Kind,
     key::{Grant, Key},
@@ -35,15 +35,15 @@ impl Admin {
     ///
     /// [`AdminError::Store`].
     pub async fn install(&self) -> Result<(), AdminError> {
-        retry(|| self.install_once()).await
+        self.retry(Actor::Command(ACTOR), || self.install_once()).await
     }
 
     async fn install_once(&self) -> Result<(), AdminError> {
-        let (actor, intent) = (ACTOR.to_owned(), Intent::default());
+        let (actor, intent) = (Actor::Command(ACTOR), Intent::default());
         let (name, policy) = (system::policy_name(), system::policy());
         let stored = self.records.policy(&name).await?;
         let kind = if stored.is_some() { Kind::PolicyUpdated } else { Kind::PolicyCreated };
-        self.put(actor.clone(), &intent, kind, Vec::new(), stored, (name, policy)).await?;
+        self.put(actor, &intent, kind, Vec::new(), stored, (name, policy)).await?;
         let workspace: Workspace = system::workspace();
         if self.records.workspace(&workspace.name).await?.is_none() {
             let kind = Kind::WorkspaceCreated;
@@ -59,7 +59,7 @@ impl Admin {
     ///
     /// [`AdminError::Store`], [`AdminError::NoEntropy`].
     pub async fn bootstrap(&self, force: bool) -> Result<Bootstrapped, AdminError> {
-        retry(|| self.bootstrap_once(force)).await
+        self.retry(Actor::Command(ACTOR), || self.bootstrap_once(force)).await
     }
 
     async fn bootstrap_once(&self, force: bool) -> Result<Bootstrapped, AdminError> {
@@ -70,7 +70,7 @@ impl Admin {
             if !force {
                 return Ok(Bootstrapped::Done(name));
             }
-            name.key = id(&uuid::Uuid::now_v7().to_string())?;
+            name.key = self.new_id()?;
         }
         let site = self.site(&workspace).await?;
         let kind = site
@@ -92,7 +92,7 @@ impl Admin {
         let actor = if force { ACTOR_FORCED } else { ACTOR };
         let plan = KeyPlan::new(Kind::KeyCreated, site.guards());
         let issued =
-            self.issue(actor.to_owned(), &Intent::default(), &site.policy, plan, key).await?;
+            self.issue(Actor::Command(actor), &Intent::default(), &site.policy, plan, key).await?;
         let secret =
             issued.secret.ok_or_else(|| corrupt("a key was made without a secret".to_owned()))?;
         Ok(Bootstrapped::Minted(name, secret))

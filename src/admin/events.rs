@@ -50,6 +50,11 @@ impl Admin {
             until: filter.until,
         };
         let events = self.records.events(&query, &page).await?;
-        Ok(filter.paging.paged(events, &page, |event| event.revision))
+        Ok(filter.paging.paged(events, &page, |event| event.revision, weight))
     }
+}
+
+/// What an event takes of a page.
+fn weight(event: &Event) -> usize {
+    event.deed.before.len() + event.deed.after.len()
 }

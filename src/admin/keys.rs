@@ -7,11 +7,10 @@ mod read;
 use std::sync::Arc;
 
 use super::{
-    Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
+    Actor, Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
     error::{invalid, settle},
     json,
     record::reached,
-    retry,
 };
 use crate::domain::{
     caller::Caller,
@@ -54,7 +53,7 @@ impl Admin {
         caller: &Caller,
         request: &CreateKey,
     ) -> Result<Issued<KeyRecord>, AdminError> {
-        retry(|| self.create_key_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.create_key_once(caller, request)).await
     }
 
     async fn create_key_once(
@@ -99,9 +98,8 @@ impl Admin {
         let now = self.now();
         let parsed = draft.read(&parent, &site.policy, now, &mut faults);
         let parsed = settle(faults, parsed)?;
-        let id = id.flatten().or_else(|| uuid::Uuid::now_v7().to_string().parse().ok());
-        let name = id.map(|key| KeyName { workspace: parent.workspace.clone(), key });
-        let name = name.ok_or_else(|| super::corrupt("a UUID is no identifier".to_owned()))?;
+        let id = id.flatten().map_or_else(|| self.new_id(), Ok)?;
+        let name = KeyName { workspace: parent.workspace.clone(), key: id };
         caller.reach(WRITE, &name)?;
         if self.records.key(&name).await?.is_some() {
             return Err(AdminError::Exists(name.to_string()));
@@ -114,7 +112,7 @@ impl Admin {
         let mut guards = site.guards();
         guards.extend(principal.map(|owner| (Guard::Principal(owner.value.name), owner.revision)));
         let plan = KeyPlan::new(Kind::KeyCreated, guards);
-        let mut issued = self.issue(caller.actor(), intent, &site.policy, plan, key).await?;
+        let mut issued = self.issue(Actor::Caller(caller), intent, &site.policy, plan, key).await?;
         issued.changed.warnings = warnings;
         Ok(issued)
     }
@@ -143,7 +141,7 @@ impl Admin {
     /// Writes a key with a new secret.
     pub(super) async fn issue(
         &self,
-        actor: String,
+        actor: Actor<'_>,
         intent: &Intent,
         policy: &CompiledPolicy,
         plan: KeyPlan,
@@ -174,7 +172,7 @@ impl Admin {
 
     async fn write_key(
         &self,
-        actor: String,
+        actor: Actor<'_>,
         intent: &Intent,
         plan: KeyPlan,
         after: Key,

@@ -14,6 +14,8 @@ use crate::domain::{
 const SIZE_DEFAULT: u64 = 50;
 /// How many are listed at the most.
 const SIZE_MAX: u64 = 1_000;
+/// How large a page may be, in bytes of its records as JSON: many clients take 4 MiB.
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The longest page token, in bytes.
 const TOKEN_LENGTH_MAX: usize = 2_000;
 
@@ -102,6 +104,7 @@ impl Paging {
         &self,
         page: &Page<C>,
         cursor: impl Fn(&T) -> C,
+        size: impl Fn(&T) -> usize,
         reached: impl Fn(&T) -> bool,
         read: impl Fn(Page<C>) -> F,
     ) -> Result<Paged<T>, StoreError>
@@ -119,19 +122,30 @@ impl Paging {
             read.retain(&reached);
             items.append(&mut read);
             if !more || is_full(items.len(), page.size) {
-                return Ok(self.paged(items, page, cursor));
+                return Ok(self.paged(items, page, cursor, size));
             }
         }
     }
 
-    /// What was read as a page; `cursor` says where to go on after an item.
+    /// What was read as a page; `cursor` says where to go on after an item, `size` how
+    /// many bytes it is.
     pub(super) fn paged<T, C: Serialize>(
         &self,
         mut items: Vec<T>,
         page: &Page<C>,
         cursor: impl Fn(&T) -> C,
+        size: impl Fn(&T) -> usize,
     ) -> Paged<T> {
-        let fits = usize::try_from(page.size.saturating_sub(1)).unwrap_or(usize::MAX);
+        let most = usize::try_from(page.size.saturating_sub(1)).unwrap_or(usize::MAX);
+        let mut room = BYTES_MAX;
+        let small = items.iter().take_while(|item| {
+            let size = size(item);
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        });
+        // One always fits, or a list would never go on.
+        let fits = small.count().max(1).min(most);
         let more = items.len() > fits;
         items.truncate(fits);
         let last = items
@@ -172,7 +186,7 @@ mod tests {
     fn a_token_goes_on_where_the_page_ended_and_only_in_its_query() {
         let asked = paging(2, "");
         let page = asked.page::<i64>(&mut Faults::new()).unwrap();
-        let paged = asked.paged(vec![1, 2, 3], &page, |item| *item);
+        let paged = asked.paged(vec![1, 2, 3], &page, |item| *item, |_| 1);
         assert_eq!(paged.items, [1, 2]);
         let next = paging(2, &paged.next_token).page::<i64>(&mut Faults::new()).unwrap();
         assert_eq!(next.after, Some(2));
@@ -184,7 +198,18 @@ mod tests {
     fn the_last_page_has_no_token() {
         let asked = paging(2, "");
         let page = asked.page::<i64>(&mut Faults::new()).unwrap();
-        assert_eq!(asked.paged(vec![1, 2], &page, |item| *item).next_token, "");
+        assert_eq!(asked.paged(vec![1, 2], &page, |item| *item, |_| 1).next_token, "");
+    }
+
+    #[test]
+    fn a_page_ends_where_it_is_large_enough_but_has_one_item() {
+        let asked = paging(10, "");
+        let page = asked.page::<i64>(&mut Faults::new()).unwrap();
+        let items = |size: usize| asked.paged(vec![1, 2, 3], &page, |item| *item, |_| size);
+        assert_eq!(items(BYTES_MAX / 2).items, [1, 2]);
+        assert_ne!(items(BYTES_MAX / 2).next_token, "");
+        assert_eq!(items(BYTES_MAX + 1).items, [1]);
+        assert_eq!(items(BYTES_MAX / 3).items, [1, 2, 3]);
     }
 
     #[test]

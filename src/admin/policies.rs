@@ -1,11 +1,11 @@
 //! Policies: make, read, change.
 
 use super::{
-    Admin, AdminError, Changed, CreateResource, Mask, Paged, Paging, PolicyDraft, UpdateResource,
-    check_etag,
+    Actor, Admin, AdminError, Changed, CreateResource, Mask, Paged, Paging, PolicyDraft,
+    UpdateResource, check_etag,
     error::{invalid, settle},
     record::{NamedPolicy, reached, reached_name},
-    retry,
+    size,
 };
 use crate::domain::{
     caller::Caller,
@@ -84,7 +84,7 @@ impl Admin {
         caller: &Caller,
         request: &CreateResource<PolicyDraft>,
     ) -> Result<Changed<Stored<NamedPolicy>>, AdminError> {
-        retry(|| self.create_policy_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.create_policy_once(caller, request)).await
     }
 
     async fn create_policy_once(
@@ -110,9 +110,16 @@ impl Admin {
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
         }
-        self.put(caller.actor(), intent, Kind::PolicyCreated, Vec::new(), None, (name, policy))
-            .await
-            .map(Changed::new)
+        self.put(
+            Actor::Caller(caller),
+            intent,
+            Kind::PolicyCreated,
+            Vec::new(),
+            None,
+            (name, policy),
+        )
+        .await
+        .map(Changed::new)
     }
 
     /// Reads a policy.
@@ -148,6 +155,7 @@ impl Admin {
         let paged = paging.filled(
             &page,
             |policy: &Stored<NamedPolicy>| policy.value.0.policy.clone(),
+            |policy| size(&policy.value.1),
             |policy| caller.reach(SCOPE, &policy.value.0).is_ok(),
             |page| async move { self.records.policies(&page).await },
         );
@@ -164,7 +172,7 @@ impl Admin {
         caller: &Caller,
         request: &UpdateResource<PolicyDraft>,
     ) -> Result<Changed<Stored<NamedPolicy>>, AdminError> {
-        retry(|| self.update_policy_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.update_policy_once(caller, request)).await
     }
 
     async fn update_policy_once(
@@ -195,7 +203,7 @@ impl Admin {
         let policy = settle(faults, policy)?;
         check_etag(etag, &stored, &name)?;
         self.put(
-            caller.actor(),
+            Actor::Caller(caller),
             intent,
             Kind::PolicyUpdated,
             Vec::new(),

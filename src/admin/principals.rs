@@ -1,11 +1,11 @@
 //! Principals: make, read, change, disable, enable.
 
 use super::{
-    Admin, AdminError, Changed, CreatePrincipal, Named, Paged, Paging, PrincipalDraft,
+    Actor, Admin, AdminError, Changed, CreatePrincipal, Named, Paged, Paging, PrincipalDraft,
     UpdateResource, check_etag,
     error::{invalid, settle},
     record::{reached, reached_name},
-    retry,
+    size,
 };
 use crate::domain::{
     caller::Caller,
@@ -63,7 +63,7 @@ impl Admin {
         caller: &Caller,
         request: &CreatePrincipal,
     ) -> Result<Changed<Stored<Principal>>, AdminError> {
-        retry(|| self.create_principal_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.create_principal_once(caller, request)).await
     }
 
     async fn create_principal_once(
@@ -105,7 +105,7 @@ impl Admin {
         let (role, confined_to) = (draft.role.clone(), draft.confined_to.clone());
         let principal = Principal { name, title, kind, role, confined_to, disabled: false };
         let kind = Kind::PrincipalCreated;
-        self.put(caller.actor(), intent, kind, site.guards(), None, principal)
+        self.put(Actor::Caller(caller), intent, kind, site.guards(), None, principal)
             .await
             .map(Changed::new)
     }
@@ -145,6 +145,7 @@ impl Admin {
         let paged = paging.filled(
             &page,
             |principal: &Stored<Principal>| principal.value.name.principal.clone(),
+            |principal| size(&principal.value),
             |principal| caller.reach(READ, &principal.value.name).is_ok(),
             |page| async move { self.records.principals(parent, &page).await },
         );
@@ -161,7 +162,7 @@ impl Admin {
         caller: &Caller,
         request: &UpdateResource<PrincipalDraft>,
     ) -> Result<Changed<Stored<Principal>>, AdminError> {
-        retry(|| self.update_principal_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.update_principal_once(caller, request)).await
     }
 
     async fn update_principal_once(
@@ -206,7 +207,7 @@ impl Admin {
         let principal = settle(faults, Some(principal))?;
         check_etag(etag, &stored, &name)?;
         let kind = Kind::PrincipalUpdated;
-        self.put(caller.actor(), intent, kind, site.guards(), Some(stored), principal)
+        self.put(Actor::Caller(caller), intent, kind, site.guards(), Some(stored), principal)
             .await
             .map(Changed::new)
     }
@@ -223,7 +224,8 @@ impl Admin {
         request: &Named,
         disabled: bool,
     ) -> Result<Stored<Principal>, AdminError> {
-        retry(|| self.disable_principal_once(caller, request, disabled)).await
+        self.retry(Actor::Caller(caller), || self.disable_principal_once(caller, request, disabled))
+            .await
     }
 
     async fn disable_principal_once(
@@ -249,7 +251,7 @@ impl Admin {
         check_etag(etag, &stored, &name)?;
         let principal = Principal { disabled, ..stored.value.clone() };
         let kind = if disabled { Kind::PrincipalDisabled } else { Kind::PrincipalEnabled };
-        self.put(caller.actor(), intent, kind, site.guards(), Some(stored), principal).await
+        self.put(Actor::Caller(caller), intent, kind, site.guards(), Some(stored), principal).await
     }
 
     pub(super) async fn principal_now(

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use super::{Admin, AdminError, Intent, Plan, json};
+use super::{Actor, Admin, AdminError, Intent, Plan, json};
 use crate::domain::{
     caller::Caller,
     event::{Kind, Revision},
@@ -90,7 +90,7 @@ impl Admin {
     /// written, and no event tells of it.
     pub(super) async fn put<T: Record>(
         &self,
-        actor: String,
+        actor: Actor<'_>,
         intent: &Intent,
         kind: Kind,
         guards: Vec<(Guard, Revision)>,
@@ -98,6 +98,7 @@ impl Admin {
         after: T,
     ) -> Result<Stored<T>, AdminError> {
         if let Some(same) = before.as_ref().filter(|before| before.value == after) {
+            self.unchanged(actor, intent, after.subject(), same).await?;
             return Ok(same.clone());
         }
         let stamp = before.as_ref().map(Stored::stamp);

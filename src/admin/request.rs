@@ -156,6 +156,8 @@ pub struct RotateKey {
     pub named: Named,
     /// How long the old one still works.
     pub grace: Option<Duration>,
+    /// What could not be read, with its field.
+    pub unread: Vec<(String, String)>,
 }
 
 /// Which keys to list.

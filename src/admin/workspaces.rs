@@ -1,11 +1,11 @@
 //! Workspaces: make, read, change, suspend, resume.
 
 use super::{
-    Admin, AdminError, Changed, CreateResource, Named, Paged, Paging, UpdateResource,
+    Actor, Admin, AdminError, Changed, CreateResource, Named, Paged, Paging, UpdateResource,
     WorkspaceDraft, check_etag,
     error::{invalid, settle},
     record::{reached, reached_name},
-    retry,
+    size,
 };
 use crate::domain::{
     caller::Caller,
@@ -42,7 +42,7 @@ impl Admin {
         caller: &Caller,
         request: &CreateResource<WorkspaceDraft>,
     ) -> Result<Changed<Stored<Workspace>>, AdminError> {
-        retry(|| self.create_workspace_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.create_workspace_once(caller, request)).await
     }
 
     async fn create_workspace_once(
@@ -82,7 +82,9 @@ impl Admin {
         let guards = vec![(Guard::Policy(policy.clone()), rules.revision)];
         let workspace = Workspace { name, title, policy, suspended: false };
         let kind = Kind::WorkspaceCreated;
-        self.put(caller.actor(), intent, kind, guards, None, workspace).await.map(Changed::new)
+        self.put(Actor::Caller(caller), intent, kind, guards, None, workspace)
+            .await
+            .map(Changed::new)
     }
 
     /// Reads a workspace.
@@ -116,6 +118,7 @@ impl Admin {
         let paged = paging.filled(
             &page,
             |workspace: &Stored<Workspace>| workspace.value.name.workspace.clone(),
+            |workspace| size(&workspace.value),
             |workspace| caller.reach(READ, &workspace.value.name).is_ok(),
             |page| async move { self.records.workspaces(&page).await },
         );
@@ -132,7 +135,7 @@ impl Admin {
         caller: &Caller,
         request: &UpdateResource<WorkspaceDraft>,
     ) -> Result<Changed<Stored<Workspace>>, AdminError> {
-        retry(|| self.update_workspace_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.update_workspace_once(caller, request)).await
     }
 
     async fn update_workspace_once(
@@ -169,7 +172,7 @@ impl Admin {
         }
         check_etag(etag, &stored, &name)?;
         let kind = Kind::WorkspaceUpdated;
-        self.put(caller.actor(), intent, kind, Vec::new(), Some(stored), workspace)
+        self.put(Actor::Caller(caller), intent, kind, Vec::new(), Some(stored), workspace)
             .await
             .map(Changed::new)
     }
@@ -186,7 +189,10 @@ impl Admin {
         request: &Named,
         suspended: bool,
     ) -> Result<Stored<Workspace>, AdminError> {
-        retry(|| self.suspend_workspace_once(caller, request, suspended)).await
+        self.retry(Actor::Caller(caller), || {
+            self.suspend_workspace_once(caller, request, suspended)
+        })
+        .await
     }
 
     async fn suspend_workspace_once(
@@ -211,7 +217,7 @@ impl Admin {
         check_etag(etag, &stored, &name)?;
         let workspace = Workspace { suspended, ..stored.value.clone() };
         let kind = if suspended { Kind::WorkspaceSuspended } else { Kind::WorkspaceResumed };
-        self.put(caller.actor(), intent, kind, Vec::new(), Some(stored), workspace).await
+        self.put(Actor::Caller(caller), intent, kind, Vec::new(), Some(stored), workspace).await
     }
 
     async fn workspace_now(&self, name: &WorkspaceName) -> Result<Stored<Workspace>, AdminError> {

@@ -14,10 +14,16 @@ pub struct Advice {
 impl Advice {
     /// The advice for an outcome. Whatever is wrong with the key itself looks the
     /// same to the outside (RFC 6750, section 3.1); a scope is named where it is missing.
-    pub fn new<'a>(denial: Option<Denial>, missing: impl Iterator<Item = &'a str>) -> Self {
+    /// To a client that sent no secret, no error is named (section 3).
+    pub fn new<'a>(
+        denial: Option<Denial>,
+        presented: bool,
+        missing: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let challenge = |value: String| vec![("WWW-Authenticate", value)];
         let (status, headers) = match denial {
             None => (200, vec![]),
+            Some(_) if !presented => (401, challenge("Bearer".to_owned())),
             Some(Denial::InvalidKey | Denial::Revoked | Denial::Expired | Denial::Disabled) => {
                 (401, challenge(r#"Bearer error="invalid_token""#.to_owned()))
             }
@@ -38,7 +44,7 @@ mod tests {
 
     #[track_caller]
     fn check(denial: Option<Denial>, status: u16, challenge: Option<&str>) {
-        let advice = Advice::new(denial, ["a:b", "c"].into_iter());
+        let advice = Advice::new(denial, true, ["a:b", "c"].into_iter());
         let headers: Vec<_> =
             advice.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let expected: Vec<_> =
@@ -57,5 +63,12 @@ mod tests {
         check(Some(Denial::NotFound), 404, None);
         let scopes = r#"Bearer error="insufficient_scope", scope="a:b c""#;
         check(Some(Denial::InsufficientScope), 403, Some(scopes));
+    }
+
+    #[test]
+    fn to_who_sent_no_secret_no_error_is_named() {
+        let advice = Advice::new(Some(Denial::InvalidKey), false, std::iter::empty());
+        let challenge = vec![("WWW-Authenticate", "Bearer".to_owned())];
+        assert_eq!(advice, Advice { status: 401, headers: challenge });
     }
 }

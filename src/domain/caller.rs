@@ -31,11 +31,6 @@ impl Caller {
         &self.0
     }
 
-    /// What the log calls it.
-    pub fn actor(&self) -> String {
-        self.0.key().name.to_string()
-    }
-
     /// Whether it may make or handle this key. Whoever has a key of the workspace
     /// `system` is a caller too, and none makes one that is more than itself.
     ///
@@ -46,7 +41,9 @@ impl Caller {
         if key.key().name.workspace != Id::system() || self.0.covers(key) {
             return Ok(());
         }
-        Err(Refused::Broader(self.0.shortfall(key)))
+        let fields = self.0.shortfall(key);
+        // Nothing but the owner's confinement is left, which only a constraint keeps to.
+        Err(Refused::Broader(if fields.is_empty() { vec!["constraint"] } else { fields }))
     }
 
     fn number(&self, scope: SystemScope) -> Option<ScopeId> {

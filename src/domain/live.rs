@@ -31,8 +31,13 @@ pub struct Stored<T> {
 impl<T> Stored<T> {
     /// What the log says, without the value.
     pub fn stamp(&self) -> Stored<()> {
+        self.with(())
+    }
+
+    /// What the log says, of another value.
+    pub fn with<U>(&self, value: U) -> Stored<U> {
         Stored {
-            value: (),
+            value,
             revision: self.revision,
             create_time: self.create_time,
             update_time: self.update_time,
@@ -102,7 +107,8 @@ impl LiveKey {
     pub fn new(facts: Facts, policy: Arc<CompiledPolicy>) -> Self {
         let grammar = &policy.document().resources;
         let ceiling = facts.principal.as_ref().map(|principal| &principal.value.role);
-        let ceiling = ceiling.filter(|_| policy.has_roles());
+        // A role that the policy does not have, or no longer, allows nothing.
+        let ceiling = ceiling.filter(|role| policy.has_roles() || !role.is_empty());
         let ceiling = ceiling.map(|role| policy.role(role).cloned().unwrap_or_default());
         let under = |set: &ScopeSet| match &ceiling {
             Some(ceiling) => set.intersection(ceiling),

@@ -10,7 +10,7 @@ use super::{
     key::{Key, KeyState},
     live::{LiveKey, Stored},
     name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
-    policy::Policy,
+    policy::{CompiledPolicy, Policy},
     principal::Principal,
     secret::{Digest, KeyVersion},
     time::Timestamp,
@@ -55,6 +55,11 @@ pub trait Records: FindKey {
         &self,
         name: &PolicyName,
     ) -> Result<Option<Stored<(PolicyName, Policy)>>, StoreError>;
+    /// A policy by name, compiled.
+    async fn rules(
+        &self,
+        name: &PolicyName,
+    ) -> Result<Option<Stored<Arc<CompiledPolicy>>>, StoreError>;
     /// Policies by name, after the given one.
     async fn policies(
         &self,
@@ -98,6 +103,13 @@ pub trait Records: FindKey {
         id: &RequestKey,
         now: Timestamp,
     ) -> Result<Option<RememberedRequest>, StoreError>;
+    /// Remembers a request that found everything as it asked for, so that it changes
+    /// nothing when it comes again, either.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] where the request was remembered meanwhile.
+    async fn remember(&self, request: NewRequest, done: RememberedAs) -> Result<(), StoreError>;
     /// Makes a change: all of it, with its event, or nothing. When it returns, the
     /// change survives the loss of the process and of power.
     ///
@@ -227,6 +239,17 @@ pub struct NewRequest {
     pub until: Timestamp,
 }
 
+/// What a request that changes nothing is remembered as.
+#[derive(Clone, Debug)]
+pub struct RememberedAs {
+    /// The resource name of what was asked for.
+    pub subject: String,
+    /// The event that had made it so.
+    pub revision: Revision,
+    /// When the request came.
+    pub time: Timestamp,
+}
+
 /// One change with all that makes it one.
 pub struct Change {
     /// When.
@@ -250,6 +273,8 @@ pub enum Guard {
     Workspace(WorkspaceName),
     /// A principal.
     Principal(PrincipalName),
+    /// A key.
+    Key(KeyName),
 }
 
 /// What a change writes. Without an expected revision the record is new.

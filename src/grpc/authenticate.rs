@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,9 +15,14 @@ use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
 use super::status::credentials_missing;
-use crate::{domain::caller::Caller, introspect::Introspection, server::Peer};
+use crate::{
+    domain::{caller::Caller, secret::Secret},
+    introspect::Introspection,
+    server::Peer,
+};
 
-/// A service behind the check of its caller, which it finds in the request's extensions.
+/// A service behind the check of its caller, whose credentials it finds in the request's
+/// extensions.
 #[derive(Clone)]
 pub struct Authenticated<S> {
     inner: S,
@@ -57,20 +63,37 @@ where
         let introspection = Arc::clone(&self.introspection);
         Box::pin(async move {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-            let caller = match bearer(request.headers()) {
-                Some(secret) => {
-                    introspection.authenticate(secret, peer).await.map_err(Status::from)
-                }
-                None => Err(credentials_missing()),
+            let credentials = bearer(request.headers())
+                .map(|secret| Arc::new(Secret::new(secret.to_owned())))
+                .map(|secret| Credentials { secret, peer, introspection })
+                .ok_or_else(credentials_missing);
+            let known = match credentials {
+                Ok(credentials) => credentials.caller().await.map(|_| credentials),
+                Err(missing) => Err(missing),
             };
-            match caller {
-                Ok(caller) => {
-                    request.extensions_mut().insert(caller);
+            match known {
+                Ok(credentials) => {
+                    request.extensions_mut().insert(credentials);
                     inner.call(request).await
                 }
                 Err(status) => Ok(status.into_http()),
             }
         })
+    }
+}
+
+/// What a caller sent to be known by.
+#[derive(Clone)]
+struct Credentials {
+    secret: Arc<Secret>,
+    peer: Option<IpAddr>,
+    introspection: Arc<Introspection>,
+}
+
+impl Credentials {
+    async fn caller(&self) -> Result<Caller, Status> {
+        let known = self.introspection.authenticate(self.secret.as_str(), self.peer).await;
+        known.map_err(Status::from)
     }
 }
 
@@ -86,9 +109,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .filter(|secret| !secret.is_empty())
 }
 
-/// The caller of a request that came through the check.
-pub(super) fn caller<M>(request: &tonic::Request<M>) -> Result<Caller, Status> {
-    request.extensions().get::<Caller>().cloned().ok_or_else(credentials_missing)
+/// The caller of a request that came through the check. It is checked again, now that
+/// its message is here: a caller may take its time to send it, and what was revoked
+/// meanwhile counts.
+pub(super) async fn caller<M>(request: &tonic::Request<M>) -> Result<Caller, Status> {
+    let credentials = request.extensions().get::<Credentials>().cloned();
+    credentials.ok_or_else(credentials_missing)?.caller().await
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Introspect for IntrospectService {
         &self,
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller(&request).await?;
         let (question, full) = convert::introspect::question(request.get_ref());
         let answer = self.introspection.introspect(&caller, question).await?;
         Ok(Response::new(convert::introspect::answer(&answer, full)))

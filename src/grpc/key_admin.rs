@@ -39,7 +39,7 @@ impl KeyAdminService {
         T: Send + 'static,
         F: Future<Output = Result<T, AdminError>> + Send + 'static,
     {
-        let caller = caller(&request)?;
+        let caller = caller(&request).await?;
         let work = act(Arc::clone(&self.admin), caller, request.into_inner());
         let outcome = self.back.run(work).await.map_err(stopped)?;
         outcome.map(Response::new).map_err(Status::from)

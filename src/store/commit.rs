@@ -23,7 +23,7 @@ use super::{
 use crate::domain::{
     event::{Event, Revision},
     key::Key,
-    ports::{Change, Guard, NewSecret, StoreError, Write},
+    ports::{Change, Guard, NewRequest, NewSecret, RememberedAs, StoreError, Write},
     time::Timestamp,
 };
 
@@ -54,14 +54,37 @@ pub(super) async fn commit(
     }
 }
 
+/// Remembers a request that changed nothing.
+pub(super) async fn remember(
+    writer: &DatabaseConnection,
+    request: &NewRequest,
+    done: &RememberedAs,
+) -> Result<(), StoreError> {
+    let transaction = begin(writer).await.map_err(unavailable)?;
+    check_request(&transaction, request, done.time).await?;
+    let row = request::row(request, &done.subject, done.revision);
+    request::Entity::insert(row).exec_without_returning(&transaction).await.map_err(store_error)?;
+    transaction.commit().await.map_err(unavailable)
+}
+
+/// Sees to it that the request is not one that is remembered.
+async fn check_request(
+    db: &impl ConnectionTrait,
+    request: &NewRequest,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    forget_requests(db, time).await?;
+    match read::request(db, &request.key, time).await? {
+        Some(_) => Err(StoreError::Conflict),
+        None => Ok(()),
+    }
+}
+
 async fn apply(db: &DatabaseTransaction, change: &Change) -> Result<Revision, StoreError> {
     let Change { time, guards, write, deed, request } = change;
     if let Some(request) = request {
-        forget_requests(db, *time).await?;
         // Before all else: a repeated request is that, and not a name which is taken.
-        if read::request(db, &request.key, *time).await?.is_some() {
-            return Err(StoreError::Conflict);
-        }
+        check_request(db, request, *time).await?;
     }
     lock_subject(db, write).await?;
     for (guard, revision) in guards {
@@ -154,6 +177,10 @@ async fn lock_guard(db: &impl ConnectionTrait, guard: &Guard) -> Result<Option<i
         Guard::Principal(name) => {
             let id = (name.workspace.to_string(), name.principal.to_string());
             revision_of::<principal::Entity>(db, id, principal::Column::Revision, lock).await
+        }
+        Guard::Key(name) => {
+            let id = (name.workspace.to_string(), name.key.to_string());
+            revision_of::<key::Entity>(db, id, key::Column::Revision, lock).await
         }
     }
 }

@@ -17,9 +17,11 @@ use crate::domain::{
     event::Revision,
     fault::Faults,
     live::{Facts, LiveKey, Stored},
+    name::PolicyName,
     policy::CompiledPolicy,
     ports::StoreError,
     secret::Digest,
+    time::Timestamp,
     workspace::Workspace,
 };
 
@@ -70,6 +72,37 @@ impl Policies {
         ))))
     }
 
+    /// A policy by name, compiled.
+    pub(super) async fn rules(
+        &self,
+        db: &impl ConnectionTrait,
+        name: &PolicyName,
+    ) -> Result<Option<Stored<Arc<CompiledPolicy>>>, StoreError> {
+        let row = policy::Entity::find_by_id(name.policy.as_str()).one(db).await;
+        let Some(row) = row.map_err(store_error)? else { return Ok(None) };
+        Ok(Some(Stored {
+            value: self.compile(&row)?,
+            revision: Revision(row.revision),
+            create_time: Timestamp::from_micros(row.create_time),
+            update_time: Timestamp::from_micros(row.update_time),
+        }))
+    }
+
+    /// The policy of a row, compiled at most once.
+    fn compile(&self, row: &policy::Model) -> Result<Arc<CompiledPolicy>, StoreError> {
+        let entry = (row.id.clone(), row.revision);
+        if let Some(compiled) = self.0.get(&entry) {
+            return Ok(compiled);
+        }
+        let document = from_json(&row.document, "policies.document")?;
+        let mut faults = Faults::new();
+        let compiled = CompiledPolicy::compile(document, "policy", &mut faults)
+            .ok_or_else(|| StoreError::Corrupt("policies.document has faults".to_owned()))?;
+        let compiled = Arc::new(compiled);
+        self.0.insert(entry, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
     /// The policy as of a revision; nothing where it is of another by now.
     async fn compiled(
         &self,
@@ -77,21 +110,11 @@ impl Policies {
         id: &str,
         revision: i64,
     ) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
-        let entry = (id.to_owned(), revision);
-        if let Some(compiled) = self.0.get(&entry) {
+        if let Some(compiled) = self.0.get(&(id.to_owned(), revision)) {
             return Ok(Some(compiled));
         }
         let row = policy::Entity::find_by_id(id).one(db).await.map_err(store_error)?;
-        let Some(row) = row.filter(|row| row.revision == revision) else {
-            return Ok(None);
-        };
-        let document = from_json(&row.document, "policies.document")?;
-        let mut faults = Faults::new();
-        let compiled = CompiledPolicy::compile(document, "policy", &mut faults)
-            .ok_or_else(|| StoreError::Corrupt("policies.document has faults".to_owned()))?;
-        let compiled = Arc::new(compiled);
-        self.0.insert(entry, Arc::clone(&compiled));
-        Ok(Some(compiled))
+        row.filter(|row| row.revision == revision).map(|row| self.compile(&row)).transpose()
     }
 }
 

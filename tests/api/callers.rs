@@ -2,6 +2,7 @@
 //! with every scope.
 
 mod credentials;
+mod late;
 pub(crate) mod minted;
 pub(crate) mod raw;
 mod scopes;

@@ -3,11 +3,10 @@
 use super::{KeyPlan, WRITE, risks, unissued};
 use crate::{
     admin::{
-        Admin, AdminError, Changed, Issued, KeyDraft, Named, RotateKey, Site, UpdateKey,
+        Actor, Admin, AdminError, Changed, Issued, KeyDraft, Named, RotateKey, Site, UpdateKey,
         check_etag,
         error::{invalid, settle},
         record::reached,
-        retry,
     },
     domain::{
         caller::Caller,
@@ -100,7 +99,7 @@ impl Admin {
         caller: &Caller,
         request: &UpdateKey,
     ) -> Result<Changed<KeyRecord>, AdminError> {
-        retry(|| self.update_key_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.update_key_once(caller, request)).await
     }
 
     async fn update_key_once(
@@ -136,10 +135,13 @@ impl Admin {
         let mut warnings = risks(&live);
         warnings.extend(changes(&subject.live(before.clone()), &live));
         if after == *before {
+            let subject_name = subject.name.to_string();
+            self.unchanged(Actor::Caller(caller), intent, subject_name, &subject.record.key)
+                .await?;
             return Ok(Changed { record: subject.record, warnings });
         }
         let plan = subject.plan(Kind::KeyUpdated);
-        let key = self.write_key(caller.actor(), intent, plan, after, None).await?;
+        let key = self.write_key(Actor::Caller(caller), intent, plan, after, None).await?;
         Ok(Changed { record: KeyRecord { key, ..subject.record }, warnings })
     }
 
@@ -153,7 +155,7 @@ impl Admin {
         caller: &Caller,
         request: &RotateKey,
     ) -> Result<Issued<KeyRecord>, AdminError> {
-        retry(|| self.rotate_key_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.rotate_key_once(caller, request)).await
     }
 
     async fn rotate_key_once(
@@ -161,8 +163,11 @@ impl Admin {
         caller: &Caller,
         request: &RotateKey,
     ) -> Result<Issued<KeyRecord>, AdminError> {
-        let RotateKey { named, grace } = request;
+        let RotateKey { named, grace, unread } = request;
         let mut faults = Faults::new();
+        for (field, description) in unread {
+            faults.note(&**field, description);
+        }
         if grace.is_some_and(|grace| !grace.is_zero()) {
             faults.note("grace", "is longer than the policy allows, which is none");
         }
@@ -176,7 +181,7 @@ impl Admin {
             return Err(AdminError::KeyRevoked(subject.name.to_string()));
         }
         let plan = subject.plan(Kind::KeyRotated);
-        self.issue(caller.actor(), &named.intent, &subject.site.policy, plan, key).await
+        self.issue(Actor::Caller(caller), &named.intent, &subject.site.policy, plan, key).await
     }
 
     /// Ends a key, for ever. One that has ended is not an error, and no change.
@@ -189,7 +194,7 @@ impl Admin {
         caller: &Caller,
         request: &Named,
     ) -> Result<KeyRecord, AdminError> {
-        retry(|| self.revoke_key_once(caller, request)).await
+        self.retry(Actor::Caller(caller), || self.revoke_key_once(caller, request)).await
     }
 
     async fn revoke_key_once(
@@ -204,11 +209,14 @@ impl Admin {
         check_etag(&request.etag, &subject.record.key, &subject.name)?;
         let before = &subject.record.key.value;
         if before.revoke_time.is_some() {
+            let name = subject.name.to_string();
+            let intent = &request.intent;
+            self.unchanged(Actor::Caller(caller), intent, name, &subject.record.key).await?;
             return Ok(subject.record);
         }
         let after = Key { revoke_time: Some(self.now()), ..before.clone() };
         let plan = subject.plan(Kind::KeyRevoked);
-        let key = self.write_key(caller.actor(), &request.intent, plan, after, None).await?;
+        let key = self.write_key(Actor::Caller(caller), &request.intent, plan, after, None).await?;
         Ok(KeyRecord { key, ..subject.record })
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     admin::{GrantDraft, KeyDraft, Mask},
     domain::{
         fault::{Faults, nearest},
-        key::{CIDRS_MAX, CONSTRAINT_MAX, GRANTS_MAX, Grant, Key, check_labels},
+        key::{CIDRS_MAX, CONSTRAINT_MAX, Expiration, GRANTS_MAX, Grant, Key, check_labels},
         name::{Id, KeyName, PrincipalName, Title, WorkspaceName},
         network::AllowedNetworks,
         policy::{CompiledPolicy, compiled::unknown},
@@ -64,6 +64,10 @@ impl KeyDraft {
             key.allowed_cidrs = self.read_networks(faults).unwrap_or_default();
         }
         if self.names_expiration(mask) {
+            if self.expiration == Expiration::Default && base.expire_time.is_some() {
+                let rule = "give expire_time or ttl, or never_expires: true to lift the end";
+                faults.note("key.expire_time", rule);
+            }
             let end = self.expiration.resolve(&policy.document().expiry, now);
             key.expire_time = faults.take("key.expire_time", end).flatten();
         }
@@ -85,7 +89,7 @@ impl KeyDraft {
     }
 
     fn names_expiration(&self, mask: &Mask) -> bool {
-        let given = self.expiration != crate::domain::key::Expiration::Default;
+        let given = self.expiration != Expiration::Default;
         ["expire_time", "ttl", "never_expires"].into_iter().any(|field| mask.names(field, given))
     }
 

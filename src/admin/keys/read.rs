@@ -6,6 +6,7 @@ use crate::{
         Admin, AdminError, KeyFilter, Paged,
         error::settle,
         record::{reached, reached_name},
+        size,
     },
     domain::{
         caller::Caller,
@@ -107,7 +108,8 @@ impl Admin {
         let paged = filter.paging.filled(
             &page,
             |record| cursor(record, filter.order),
-            |record: &KeyRecord| caller.reach(READ, &record.key.value.name).is_ok(),
+            |record: &KeyRecord| size(&record.key.value),
+            |record| caller.reach(READ, &record.key.value.name).is_ok(),
             |page| async move { self.records.keys(query, &page).await },
         );
         Ok(paged.await?)

@@ -29,7 +29,7 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> (Question
 }
 
 pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {
-    let Answer { decision, key } = answer;
+    let Answer { decision, key, presented } = answer;
     let denial = decision.denial;
     let outcome = if denial.is_none() { proto::Decision::Allow } else { proto::Decision::Deny };
     let mut response = proto::IntrospectResponse {
@@ -44,7 +44,7 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
     }
     response.max_age = Some(max_age());
     let Some(live) = key else {
-        response.http = Some(http(Advice::new(denial, std::iter::empty())));
+        response.http = Some(http(Advice::new(denial, *presented, std::iter::empty())));
         return response;
     };
     let policy = live.policy();
@@ -56,7 +56,7 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
         names
     };
     let key = live.key();
-    response.http = Some(http(Advice::new(denial, missing.clone())));
+    response.http = Some(http(Advice::new(denial, *presented, missing.clone())));
     response.key = key.name.to_string();
     response.key_display_name = key.title.as_str().to_owned();
     response.key_type.clone_from(&key.key_type);

@@ -28,7 +28,6 @@ async fn whatever_is_no_key_is_answered_alike_to_the_byte() {
     rotate(&mut root, "workspaces/acme/keys/cd").await;
     let hidden = root.create_key("other", "ci", reader()).await.secret;
     let no_keys = [
-        ("absent", String::new()),
         ("malformed", "x".to_owned()),
         ("a header", format!("Bearer {valid}")),
         ("with a space", format!("{valid} ")),
@@ -51,7 +50,7 @@ async fn whatever_is_no_key_is_answered_alike_to_the_byte() {
                 client_ip: "192.0.2.1".to_owned(),
                 ..question(secret, required)
             };
-            let expected = encoded(&mut bound, ask("")).await;
+            let expected = encoded(&mut bound, ask("x")).await;
             for (what, secret) in &no_keys {
                 assert_eq!(encoded(&mut bound, ask(secret)).await, expected, "{what}");
             }
@@ -77,6 +76,13 @@ async fn what_is_no_key_has_an_answer_without_any_detail() {
         ..Default::default()
     };
     assert_eq!(answer, expected);
+
+    // To a client that sent none, no error is named (RFC 6750, section 3.1).
+    let challenge =
+        proto::HttpHeader { name: "WWW-Authenticate".to_owned(), value: "Bearer".to_owned() };
+    let http = Some(proto::HttpAdvice { status: 401, headers: vec![challenge] });
+    let absent = root.ask("", &["sites:read"], "").await;
+    assert_eq!(absent, proto::IntrospectResponse { http, ..expected });
 }
 
 /// Every character in turn is left out, doubled, and replaced by each of some others.
@@ -101,7 +107,7 @@ fn edits(secret: &str) -> Vec<String> {
 async fn every_edit_of_one_character_makes_it_no_key() {
     let (_server, mut root) = Server::with_workspaces().await;
     let secret = root.create_key("acme", "ci", reader()).await.secret;
-    let expected = encoded(&mut root, question("", &[])).await;
+    let expected = encoded(&mut root, question("x", &[])).await;
     let edits = edits(&secret);
     assert!(edits.len() > 10 * secret.len());
     for edit in edits {
@@ -115,7 +121,7 @@ async fn every_edit_of_one_character_makes_it_no_key() {
 async fn every_part_of_a_secret_and_every_addition_makes_it_no_key() {
     let (_server, mut root) = Server::with_workspaces().await;
     let secret = root.create_key("acme", "ci", reader()).await.secret;
-    let expected = encoded(&mut root, question("", &[])).await;
+    let expected = encoded(&mut root, question("x", &[])).await;
     let mut others = vec![format!("{secret}{secret}"), format!("\u{feff}{secret}")];
     for at in 1..secret.len() {
         others.extend([secret[..at].to_owned(), secret[at..].to_owned()]);

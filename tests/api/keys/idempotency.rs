@@ -256,3 +256,38 @@ async fn only_a_uuid_is_a_request_id() {
     }
     assert_eq!(root.head().await, head);
 }
+
+#[tokio::test]
+async fn a_request_that_found_all_as_it_asked_for_does_not_come_about_later() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let name = "workspaces/acme".to_owned();
+    let resume = proto::ResumeWorkspaceRequest {
+        name: name.clone(),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    root.admin.resume_workspace(resume.clone()).await.unwrap();
+    let suspend = proto::SuspendWorkspaceRequest { name, ..Default::default() };
+    root.admin.suspend_workspace(suspend).await.unwrap();
+    let again = root.admin.resume_workspace(resume).await.unwrap().into_inner();
+    assert_eq!(again.state(), proto::WorkspaceState::Suspended);
+
+    root.create_key("acme", "ci", reader()).await;
+    let same = proto::UpdateKeyRequest {
+        key: Some(proto::Key { name: "workspaces/acme/keys/ci".into(), ..reader() }),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    root.admin.update_key(same.clone()).await.unwrap();
+    let renamed = proto::UpdateKeyRequest {
+        key: Some(proto::Key {
+            name: "workspaces/acme/keys/ci".into(),
+            display_name: "renamed".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    root.admin.update_key(renamed).await.unwrap();
+    let again = root.admin.update_key(same).await.unwrap().into_inner().key.unwrap();
+    assert_eq!(again.display_name, "renamed");
+}

@@ -157,11 +157,14 @@ async fn none_widens_itself_or_another() {
     root.create_key("system", "narrow", narrow).await;
     let head = root.head().await;
     for id in ["admin", "narrow"] {
-        for (wide, fields) in broader() {
+        for (mut wide, fields) in broader() {
+            wide.expiration.get_or_insert(proto::key::Expiration::NeverExpires(true));
             let all = ["grants", "constraint", "allowed_cidrs", "expire_time"];
             check_broader(caller.admin.update_key(update(id, wide, &all)).await, fields);
         }
-        let lifted = |field| update(id, proto::Key::default(), &[field]);
+        let never = Some(proto::key::Expiration::NeverExpires(true));
+        let endless = proto::Key { expiration: never, ..Default::default() };
+        let lifted = |field| update(id, endless.clone(), &[field]);
         for field in ["constraint", "allowed_cidrs", "expire_time"] {
             check_broader(caller.admin.update_key(lifted(field)).await, field);
         }

@@ -116,11 +116,13 @@ async fn an_asterisk_puts_the_given_key_in_place_of_the_old() {
     let before = root.create_key("acme", "ci", full()).await.key.unwrap();
     let head = root.head().await;
     let fields = wrong_fields(root.admin.update_key(update(proto::Key::default(), &["*"])).await);
-    assert_eq!(fields, ["key.display_name", "key.grants"]);
+    assert_eq!(fields, ["key.display_name", "key.grants", "key.expire_time"]);
     // What was read is a valid replacement of itself, and no change.
     let same = updated(&mut root, before.clone(), &["*"]).await;
     assert_eq!((&same, root.head().await), (&before, head));
-    let after = updated(&mut root, reader(), &["*"]).await;
+    let endless = Some(proto::key::Expiration::NeverExpires(true));
+    let replacement = proto::Key { expiration: endless, ..reader() };
+    let after = updated(&mut root, replacement, &["*"]).await;
     let expected = proto::Key {
         name: NAME.into(),
         r#type: "live".into(),
@@ -340,4 +342,25 @@ async fn a_repeated_request_id_changes_nothing_again() {
     let status = refused(outcome, Code::InvalidArgument, "REQUEST_ID_REUSED");
     assert_eq!(metadata(&status, "request_id"), id);
     assert_eq!(root.head().await, head);
+}
+
+#[tokio::test]
+async fn an_end_is_lifted_only_in_so_many_words() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let ends = Some(proto::key::Expiration::Ttl(prost_types::Duration { seconds: 60, nanos: 0 }));
+    root.create_key("acme", "ci", proto::Key { expiration: ends, ..reader() }).await;
+    let update = |path: &str, expiration| proto::UpdateKeyRequest {
+        key: Some(proto::Key { name: "workspaces/acme/keys/ci".into(), expiration, ..reader() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec![path.to_owned()] }),
+        ..Default::default()
+    };
+    for path in ["ttl", "expire_time", "never_expires", "*"] {
+        for silent in [None, Some(proto::key::Expiration::NeverExpires(false))] {
+            let refused = root.admin.update_key(update(path, silent)).await;
+            assert_eq!(wrong_fields(refused), ["key.expire_time"], "{path}");
+        }
+    }
+    let never = Some(proto::key::Expiration::NeverExpires(true));
+    let lifted = root.admin.update_key(update("never_expires", never)).await.unwrap().into_inner();
+    assert_eq!(lifted.key.unwrap().expiration, never);
 }

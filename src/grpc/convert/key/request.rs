@@ -1,6 +1,6 @@
 //! What is asked of keys, and what is answered.
 
-use std::{mem::take, time::Duration};
+use std::mem::take;
 
 use super::{draft, key};
 use crate::{
@@ -142,12 +142,17 @@ pub(in crate::grpc) fn updated(
     proto::UpdateKeyResponse { key: Some(key(record, now)), warnings: warnings(risks) }
 }
 
-/// A negative grace is none at all.
 pub(in crate::grpc) fn rotate(request: proto::RotateKeyRequest) -> RotateKey {
     let intent = intent("RotateKey", &request, &request.request_id, request.validate_only);
     let proto::RotateKeyRequest { name, etag, grace, request_id: _, validate_only: _ } = request;
-    let grace = grace.map(|grace| span(grace).unwrap_or(Duration::ZERO));
-    RotateKey { named: Named { name, etag, intent }, grace }
+    let read = grace.map(span);
+    let negative = read.is_some_and(|grace| grace.is_none());
+    let unread = negative.then(|| ("grace".to_owned(), "must not be negative".to_owned()));
+    RotateKey {
+        named: Named { name, etag, intent },
+        grace: read.flatten(),
+        unread: unread.into_iter().collect(),
+    }
 }
 
 pub(in crate::grpc) fn rotated(

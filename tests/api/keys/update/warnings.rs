@@ -91,7 +91,8 @@ async fn an_earlier_end_is_told_and_a_later_one_is_not() {
 
 #[tokio::test]
 async fn all_that_is_taken_and_lifted_is_told_at_once() {
-    let replaced = proto::Key { grants: grants(&["exec:raw"]), ..reader() };
+    let expiration = Some(Expiration::NeverExpires(true));
+    let replaced = proto::Key { grants: grants(&["exec:raw"]), expiration, ..reader() };
     let expected = [
         (WarningCode::NoExpiry, "key.expire_time"),
         (WarningCode::IsolatedScope, "key.grants[0].scope"),

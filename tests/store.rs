@@ -53,6 +53,7 @@ conformance! {
         what_needs_a_record_that_is_not_there_is_refused
         a_refused_change_leaves_nothing
         a_request_is_remembered_until_it_expires
+        a_request_that_changed_nothing_is_remembered_once
         a_closed_store_is_unavailable;
     listing:
         identifiers_are_listed_bytewise_in_pages

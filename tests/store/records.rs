@@ -3,7 +3,7 @@
 use keyward::domain::{
     event::Revision,
     live::Stored,
-    ports::{Change, Guard, Page, Records as _, StoreError, Write},
+    ports::{Change, Guard, Page, Records as _, RememberedAs, StoreError, Write},
     principal::PrincipalKind,
 };
 use keyward::store::Store;
@@ -122,10 +122,12 @@ pub(crate) async fn a_change_of_another_revision_is_refused(database: &impl Data
 pub(crate) async fn a_guard_of_another_revision_refuses_the_change(database: &impl Database) {
     let store = database.store().await;
     furnish(&store).await;
+    store.commit(new_key(key("own"))).await.unwrap();
     let guards = [
         Guard::Policy(policy_name()),
         Guard::Workspace(acme()),
         Guard::Principal(principal_name()),
+        Guard::Key(key_name("own")),
     ]
     .into_iter()
     .zip(1..);
@@ -141,6 +143,28 @@ pub(crate) async fn a_guard_of_another_revision_refuses_the_change(database: &im
     }
     let guards = guards.map(|(guard, revision)| (guard, Revision(revision))).collect();
     store.commit(Change { guards, ..new_key(key("a")) }).await.unwrap();
+}
+
+pub(crate) async fn a_request_that_changed_nothing_is_remembered_once(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    let done = || RememberedAs {
+        subject: "workspaces/acme".to_owned(),
+        revision: Revision(2),
+        time: at(50),
+    };
+    let request = request("r");
+    store.remember(request.clone(), done()).await.unwrap();
+    let again = store.remember(request.clone(), done()).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+    let remembered = store.request(&request.key, at(50)).await.unwrap().unwrap();
+    assert_eq!(
+        (remembered.subject.as_str(), remembered.revision),
+        ("workspaces/acme", Revision(2))
+    );
+    let change = Change { request: Some(request), ..new_key(key("a")) };
+    assert!(matches!(store.commit(change).await, Err(StoreError::Conflict)));
+    assert_eq!(revisions(&store).await, [1, 2, 3]);
 }
 
 pub(crate) async fn what_needs_a_record_that_is_not_there_is_refused(database: &impl Database) {

@@ -179,8 +179,8 @@ impl App {
     }
 
     /// Serves until `shutdown`: then health says NOT_SERVING, no call is taken any
-    /// more, those in flight are finished within the drain time-out, and the database
-    /// is closed.
+    /// more, watches of health and reflection end, other calls in flight are finished
+    /// within the drain time-out, and the database is closed.
     ///
     /// # Errors
     ///
@@ -207,7 +207,8 @@ impl App {
                 stop.cancel();
             }
         };
-        let serving = server::run(listener, edge(routes, limits), &settings.server, stop.clone());
+        let edge = edge(routes, limits, stop.clone());
+        let serving = server::run(listener, edge, &settings.server, stop.clone());
         let (drained, ()) = tokio::join!(
             async {
                 let drained = serving.await;

@@ -5,11 +5,17 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+
+/// Work in hand at once. More waits with its callers, and is never begun for those that go away first: callers with
+/// short deadlines cannot pile it up.
+const TASKS_MAX: usize = 1_024;
 
 /// What became of the work in hand when something stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub enum Stopped {
 pub struct Back {
     handle: Handle,
     tasks: TaskTracker,
+    /// Closed when the back is stopping.
+    places: Arc<Semaphore>,
 }
 
 impl Back {
@@ -71,14 +79,23 @@ impl Back {
             .enable_all()
             .build()?;
         let tasks = TaskTracker::new();
-        let back = Self { handle: runtime.handle().clone(), tasks: tasks.clone() };
-        Ok((BackRuntime { runtime, tasks }, back))
+        let places = Arc::new(Semaphore::new(TASKS_MAX));
+        let back = Self {
+            handle: runtime.handle().clone(),
+            tasks: tasks.clone(),
+            places: Arc::clone(&places),
+        };
+        Ok((BackRuntime { runtime, tasks, places }, back))
     }
 
     /// Runs `future` on the back and awaits its output.
     ///
-    /// Once this has been polled, `future` runs to its end even if the caller goes away: a mutation is never cut in half
-    /// by a client that hangs up or whose deadline passes.
+    /// While `TASKS_MAX` others are in hand, `future` waits for its turn, first come first served, and is dropped if
+    /// the caller goes away. Once begun, it runs to its end even if the caller goes away: a mutation is never cut in
+    /// half by a client that hangs up or whose deadline passes.
+    ///
+    /// Not to be called by what runs on the back itself, which would wait for a place while it holds one: where all do,
+    /// none ever gets it. The front and the commands call this, the use cases and the store do not know of it.
     ///
     /// # Errors
     /// [`Stopped`] when `future` panics, and when the back is stopping.
@@ -86,11 +103,13 @@ impl Back {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        if self.tasks.is_closed() {
-            return Err(Stopped::Ending);
-        }
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Stopped::Ending)?;
+        let work = async move {
+            let _until_the_end = place;
+            future.await
+        };
         self.tasks
-            .spawn_on(future, &self.handle)
+            .spawn_on(work, &self.handle)
             .await
             .map_err(|error| if error.is_panic() { Stopped::Panicked } else { Stopped::Ending })
     }
@@ -101,6 +120,7 @@ impl Back {
 pub struct BackRuntime {
     runtime: Runtime,
     tasks: TaskTracker,
+    places: Arc<Semaphore>,
 }
 
 impl BackRuntime {
@@ -109,9 +129,10 @@ impl BackRuntime {
         self.runtime.block_on(future)
     }
 
-    /// Refuses new work, waits at most `timeout` for what [`Back::run`] has begun, then cuts off the rest. Must not be
+    /// Refuses new work and what waits for its turn, waits at most `timeout` for what [`Back::run`] has begun, then cuts off the rest. Must not be
     /// called from within a runtime.
     pub fn shutdown(self, timeout: Duration) -> Drained {
+        self.places.close();
         self.tasks.close();
         let ended = self
             .runtime
@@ -129,7 +150,9 @@ mod tests {
     use std::future::pending;
     use std::sync::mpsc;
 
+    use futures_util::FutureExt as _;
     use tokio::sync::oneshot;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -215,5 +238,49 @@ mod tests {
         let (runtime, back) = Back::start(1).unwrap();
         assert_eq!(runtime.shutdown(LONG), Drained::All);
         assert_eq!(front().block_on(back.run(async { 7 })), Err(Stopped::Ending));
+    }
+
+    /// Takes every place with work that goes on until `end`, for callers that have gone away.
+    fn fill(back: &Back, end: &CancellationToken) {
+        for _ in 0..TASKS_MAX {
+            assert_eq!(back.run(end.clone().cancelled_owned()).now_or_never(), None);
+        }
+    }
+
+    #[test]
+    fn one_too_many_waits_and_is_not_begun_for_a_caller_that_goes_away() {
+        let (runtime, back) = Back::start(1).unwrap();
+        let end = CancellationToken::new();
+        fill(&back, &end);
+        let (begin, begun) = mpsc::channel();
+        assert_eq!(back.run(async move { begin.send(()) }).now_or_never(), None);
+        assert_eq!(begun.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected));
+
+        let mut waiting = Box::pin(back.run(async { 7 }));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        end.cancel();
+        assert_eq!(front().block_on(waiting), Ok(7));
+        assert_eq!(runtime.shutdown(LONG), Drained::All);
+    }
+
+    #[test]
+    fn work_that_panics_leaves_its_place() {
+        let (runtime, back) = Back::start(1).unwrap();
+        for _ in 0..=TASKS_MAX {
+            let outcome: Result<(), _> =
+                runtime.block_on(back.run(async { std::panic::resume_unwind(Box::new(())) }));
+            assert_eq!(outcome, Err(Stopped::Panicked));
+        }
+        assert_eq!(runtime.shutdown(LONG), Drained::All);
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_is_told_of_the_end() {
+        let (runtime, back) = Back::start(1).unwrap();
+        fill(&back, &CancellationToken::new());
+        let mut waiting = Box::pin(back.run(async { 7 }));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        assert_eq!(runtime.shutdown(Duration::from_millis(10)), Drained::CutOff(TASKS_MAX));
+        assert_eq!(waiting.now_or_never(), Some(Err(Stopped::Ending)));
     }
 }

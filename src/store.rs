@@ -22,6 +22,7 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, EntityTrait as _, SelectExt as _,
     TransactionTrait as _,
 };
+use tokio::task::JoinHandle;
 
 pub use open::{OpenError, Options};
 pub use verify::{BrokenChain, Verified, VerifyError};
@@ -226,12 +227,46 @@ impl Records for Store {
 
     async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
         let (writer, lock) = (self.writer.clone(), Arc::clone(&self.lock));
-        // A task of its own: whoever asked may leave, the change is made all the same.
-        let task = tokio::spawn(async move {
+        // In a task of its own: whoever asked may leave, the change is made all the same.
+        outcome(tokio::spawn(async move {
             let outcome = commit::commit(&writer, &change).await;
             drop((writer, lock));
             outcome
-        });
-        task.await.map_err(|error| StoreError::Unavailable(error.into()))?
+        }))
+        .await
+    }
+}
+
+/// What a task led to. A panic in it goes on here: as an error of the store it would be
+/// logged with all that it says.
+async fn outcome<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
+    task.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => Err(StoreError::Unavailable(error.into())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use std::{future::pending, panic::AssertUnwindSafe};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_is_a_panic_of_who_awaits_it_and_no_error() {
+        let task: JoinHandle<Result<(), _>> = tokio::spawn(async { panic!("deliberate") });
+        let panic = AssertUnwindSafe(outcome(task)).catch_unwind().await.unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"deliberate"));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_cut_off_is_unavailable() {
+        let task = tokio::spawn(pending::<Result<(), StoreError>>());
+        task.abort();
+        assert!(matches!(outcome(task).await, Err(StoreError::Unavailable(_))));
     }
 }

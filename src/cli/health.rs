@@ -31,6 +31,6 @@ pub(super) fn run(settings: &Settings, address: Option<String>) -> Result<ExitCo
             .into_inner()
             .status())
     })?;
-    output::answer(status.as_str_name());
+    output::answer(status.as_str_name())?;
     Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,4 +1,4 @@
-//! What commands print. A reader that went away is no error of the command.
+//! What commands print. A reader that went away is an error only of what is printed [`once`].
 
 use std::{
     fmt::Display,
@@ -6,8 +6,26 @@ use std::{
 };
 
 /// Prints a line to standard output: an answer.
-pub(super) fn answer(line: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+///
+/// # Errors
+///
+/// Where it cannot be written, unless because its reader went away.
+pub(super) fn answer(line: impl Display) -> io::Result<()> {
+    match once(line) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Prints a line to standard output that is lost unless somebody reads it.
+///
+/// # Errors
+///
+/// Where it cannot be written.
+pub(super) fn once(line: impl Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
 }
 
 /// Prints a line with styles to standard output, and without them where it is no terminal

@@ -15,7 +15,7 @@ use crate::{
 
 /// Prints the settings in force.
 pub(super) fn print_config(settings: &Settings) -> Result<ExitCode, Failure> {
-    output::answer(settings.print().trim_end());
+    output::answer(settings.print().trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -164,7 +164,7 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.max_in_flight",
         1..=1_000_000,
-        "Calls in flight at once in the process; one more is answered RESOURCE_EXHAUSTED.",
+        "Calls in flight at once in the process, health and reflection apart; one more is answered RESOURCE_EXHAUSTED.",
         |s| s.server.max_in_flight as u64,
     ),
     number(

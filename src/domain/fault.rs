@@ -11,9 +11,16 @@ pub struct Fault {
     pub description: String,
 }
 
+/// The most faults of a request that are kept; the others are counted.
+pub const FAULTS_MAX: usize = 1_000;
+
 /// The faults found so far in one request.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    kept: Vec<Fault>,
+    /// How many more there are than are kept.
+    more: usize,
+}
 
 impl Faults {
     /// None so far.
@@ -21,10 +28,15 @@ impl Faults {
         Self::default()
     }
 
-    /// Notes that `field` is wrong. Neither repeats a secret, wherever it was put.
+    /// Notes that `field` is wrong, or counts it where [`FAULTS_MAX`] are noted. Neither
+    /// text repeats a secret, wherever it was put.
     pub fn note(&mut self, field: impl Into<String>, description: impl Display) {
+        if self.kept.len() == FAULTS_MAX {
+            self.more += 1;
+            return;
+        }
         let (field, description) = (field.into(), description.to_string());
-        self.0.push(Fault {
+        self.kept.push(Fault {
             field: without_secrets(&field),
             description: without_secrets(&description),
         });
@@ -57,27 +69,33 @@ impl Faults {
     /// them, hints help nobody and comparing names costs.
     pub fn wants_hint(&self) -> bool {
         /// How many faults get one.
-        const HINTS_MAX: usize = 20;
-        self.0.len() < HINTS_MAX
+        const HINTS_MAX: usize = 5;
+        self.kept.len() < HINTS_MAX
     }
 
-    /// How many there are.
+    /// How many there are, kept or not.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.kept.len() + self.more
     }
 
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     /// Whether nothing is wrong so far; else all that is.
     ///
     /// # Errors
     ///
-    /// The faults, in the order in which they were found.
+    /// The faults, in the order in which they were found. Where there are more than are
+    /// kept, a last one without a field says how many more.
     pub fn finish(self) -> Result<(), Vec<Fault>> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+        let Self { mut kept, more } = self;
+        if more > 0 {
+            let description = format!("{more} more fields are wrong");
+            kept.push(Fault { field: String::new(), description });
+        }
+        if kept.is_empty() { Ok(()) } else { Err(kept) }
     }
 }
 
@@ -105,12 +123,13 @@ pub fn without_secrets(text: &str) -> String {
 
 /// The known name nearest to an unknown one, where one is near enough to be meant.
 pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Longer names are no typing errors of anything; comparing them costs the square.
+    /// Longer texts are no typing errors of anything; comparing them costs the square.
     const LENGTH_MAX: usize = 100;
     if unknown.len() > LENGTH_MAX {
         return None;
     }
     known
+        .filter(|name| name.len() <= LENGTH_MAX)
         .map(|name| (distance(unknown.as_bytes(), name.as_bytes()), name))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= 1 + unknown.len() / 3)
@@ -157,6 +176,30 @@ mod tests {
     fn something_else_finds_nothing() {
         check("deployments", None);
         check(&"x".repeat(1000), None);
+    }
+
+    #[test]
+    fn a_known_name_is_compared_up_to_its_greatest_length() {
+        let find = |length| nearest(&"x".repeat(100), [&*"x".repeat(length)].into_iter()).is_some();
+        assert!(find(99) && find(100));
+        assert!(!find(101));
+    }
+
+    #[test]
+    fn a_thousand_faults_are_kept_and_the_rest_are_counted() {
+        let noted = |count| {
+            let mut faults = Faults::new();
+            (0..count).for_each(|number| faults.note(format!("f{number}"), "is wrong"));
+            assert_eq!((faults.count(), faults.is_empty()), (count, count == 0));
+            faults.finish().err().unwrap_or_default()
+        };
+        assert_eq!(noted(999).len(), 999);
+        assert_eq!(noted(1_000).last().map(|fault| &*fault.field), Some("f999"));
+        let more = noted(1_003);
+        assert_eq!(more.len(), 1_001);
+        let last =
+            Fault { field: String::new(), description: "3 more fields are wrong".to_owned() };
+        assert_eq!(more.last(), Some(&last));
     }
 
     #[test]

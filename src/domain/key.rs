@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    name::{Id, KeyName, PrincipalName, Title},
+    name::{Id, KeyName, Misleading, PrincipalName, Title},
     network::AllowedNetworks,
     policy::ExpiryRule,
     time::Timestamp,
@@ -169,11 +169,10 @@ pub fn check_labels(
                 "a key must be 1 to 63 of the characters a-z 0-9 . _ / -",
             );
         }
-        if value.len() > LABEL_VALUE_LENGTH_MAX || value.chars().any(char::is_control) {
-            faults.note(
-                format!("{field}[{shown:?}]"),
-                "a value must be at most 255 bytes without control characters",
-            );
+        if value.len() > LABEL_VALUE_LENGTH_MAX {
+            faults.note(format!("{field}[{shown:?}]"), "a value must be at most 255 bytes");
+        } else if let Some(misleading) = Misleading::find(value) {
+            faults.note(format!("{field}[{shown:?}]"), format_args!("the value {misleading}"));
         }
     }
 }

@@ -187,13 +187,35 @@ pub enum InvalidTitle {
     #[error("is longer than {TITLE_LENGTH_MAX} characters")]
     TooLong,
     /// It has a character that titles may not have.
-    #[error("has the character U+{:04X} at position {position}, a control or change of direction", u32::from(*.character))]
-    Character {
-        /// The character.
-        character: char,
-        /// How many characters stand before it.
-        position: usize,
-    },
+    #[error(transparent)]
+    Character(#[from] Misleading),
+}
+
+/// The first character of a text for people that such texts may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("has the character U+{:04X} at position {position}, a control or change of direction", u32::from(*.character))]
+pub struct Misleading {
+    /// The character.
+    pub character: char,
+    /// How many characters stand before it.
+    pub position: usize,
+}
+
+impl Misleading {
+    /// Where the text first misleads, if it does.
+    pub(crate) fn find(text: &str) -> Option<Self> {
+        let (position, character) =
+            text.chars().enumerate().find(|(_, character)| is_misleading(*character))?;
+        Some(Self { character, position })
+    }
+}
+
+/// Whether a character can make a text look like another or like more than one line:
+/// controls, newline and tab among them, line separators, characters without width, and
+/// the bidirectional formatting of UAX #9. Titles, descriptions and values of labels have none.
+pub(crate) fn is_misleading(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 impl FromStr for Title {
@@ -208,17 +230,11 @@ impl FromStr for Title {
         if text.chars().count() > TITLE_LENGTH_MAX {
             return Err(InvalidTitle::TooLong);
         }
-        match text.chars().enumerate().find(|(_, character)| misleads(*character)) {
-            Some((position, character)) => Err(InvalidTitle::Character { character, position }),
+        match Misleading::find(&text) {
+            Some(misleading) => Err(misleading.into()),
             None => Ok(Self(text)),
         }
     }
-}
-
-/// Controls, line separators, and the bidirectional formatting of UAX #9.
-fn misleads(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 impl Title {

@@ -23,7 +23,8 @@ pub const ROLES_MAX: usize = 100;
 pub const ROLE_SCOPES_TOTAL_MAX: usize = 10_000;
 /// The most key types of a policy.
 pub const KEY_TYPES_MAX: usize = 20;
-/// The longest description, in characters.
+/// The longest description, in characters. None of them is a control or a change of
+/// writing direction.
 pub const DESCRIPTION_LENGTH_MAX: usize = 500;
 
 /// A policy as it is written down, not yet checked.
@@ -56,9 +57,9 @@ pub struct Scope {
     pub name: String,
     /// For people.
     pub description: String,
-    /// Names, or globs, of what a holder may do too.
+    /// Names, or globs, of what a holder may do too. A glob has one `*`.
     pub implies: Vec<String>,
-    /// Whether no glob reaches it.
+    /// Whether no glob reaches it, nor over it what it implies.
     pub isolated: bool,
 }
 
@@ -70,7 +71,7 @@ pub struct Role {
     pub name: String,
     /// For people.
     pub description: String,
-    /// Names or globs.
+    /// Names or globs. A glob has one `*`.
     pub scopes: Vec<String>,
 }
 

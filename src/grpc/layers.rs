@@ -3,7 +3,7 @@
 //! | what | answer | reason |
 //! |---|---|---|
 //! | not POST; not `application/grpc` | HTTP 405; HTTP 415 | – |
-//! | more calls in flight than the process takes | RESOURCE_EXHAUSTED, RetryInfo | TOO_MANY_IN_FLIGHT |
+//! | more calls of its kind in flight than the process takes | RESOURCE_EXHAUSTED, RetryInfo | TOO_MANY_IN_FLIGHT |
 //! | a `grpc-timeout` that is none | INVALID_ARGUMENT | MALFORMED_REQUEST |
 //! | the deadline passes | DEADLINE_EXCEEDED | DEADLINE_EXCEEDED |
 //! | no message, or bytes that are no message | INVALID_ARGUMENT | MALFORMED_REQUEST |
@@ -11,9 +11,20 @@
 //! | a message too large | RESOURCE_EXHAUSTED | MESSAGE_TOO_LARGE |
 //! | no such method | UNIMPLEMENTED | UNKNOWN_METHOD |
 //! | a panic | INTERNAL | INTERNAL |
+//! | the server ends during a stream that is open to everybody | UNAVAILABLE | SHUTTING_DOWN |
+//!
+//! Calls are of three kinds, and none takes the places of another, so that strangers keep nobody out:
+//!
+//! | kind | which | in flight at once |
+//! |---|---|---|
+//! | usual | all that ask who calls, and methods that do not exist | [`EdgeLimits::max_in_flight`] |
+//! | check | `Health/Check`: short, and open to everybody | 1,000 |
+//! | open stream | `Health/Watch` and reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
 
 mod deadline;
+mod ending;
 mod explain;
+mod places;
 mod protocol;
 
 use std::convert::Infallible;
@@ -25,24 +36,22 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
-use super::status::{info, panicked, with_details};
-use crate::proto::ErrorReason;
-
-/// When a caller should try again that met TOO_MANY_IN_FLIGHT: most calls take less.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
+use super::status::panicked;
+pub use places::OPEN_STREAMS_MAX;
+use places::{Kind, Places};
 
 /// The bounds of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeLimits {
     /// What a call may take at most, and when its caller names no deadline.
     pub deadline_max: Duration,
-    /// Calls in flight at once.
+    /// Usual calls in flight at once.
     pub max_in_flight: usize,
     /// Bytes of one request message, as told to callers. The generated services enforce it
     /// (`max_decoding_message_size`) and must have been given the same number.
@@ -52,10 +61,12 @@ pub struct EdgeLimits {
 /// Puts `routes` behind the checks above. All clones share one count of calls in flight.
 ///
 /// The deadline bounds the time to the response's head: all of a unary call, but not the messages of a server stream,
-/// which ends with its caller. A call is in flight until its response's body has ended, streams too.
+/// which ends with its caller, and an open one also when `stop` is cancelled. A call is in flight until its response's
+/// body has ended, streams too.
 pub fn edge<B>(
     routes: Routes,
     limits: EdgeLimits,
+    stop: CancellationToken,
 ) -> impl Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
 + Clone
 + Send
@@ -64,37 +75,52 @@ pub fn edge<B>(
 where
     B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)));
-    tower::service_fn(move |request| {
-        let (routes, places) = (routes.clone(), Arc::clone(&places));
-        async move { Ok(answer(routes, places, limits, request).await) }
+    let places = Places::new(limits.max_in_flight);
+    let edge = Arc::new(Edge { places, limits, stop });
+    tower::service_fn(move |request: Request<B>| {
+        let (edge, routes) = (Arc::clone(&edge), routes.clone());
+        async move { Ok(edge.answer(routes, request.map(Body::new)).await) }
     })
 }
 
-async fn answer<B>(
-    routes: Routes,
-    places: Arc<Semaphore>,
+struct Edge {
+    places: Places,
     limits: EdgeLimits,
-    request: Request<B>,
-) -> Response<Body>
-where
-    B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
-{
-    if let Some(response) = protocol::refuse(&request) {
-        return response;
+    stop: CancellationToken,
+}
+
+impl Edge {
+    async fn answer(&self, routes: Routes, request: Request<Body>) -> Response<Body> {
+        if let Some(response) = protocol::refuse(&request) {
+            return response;
+        }
+        let kind = Kind::of(request.uri().path());
+        let place = match self.places.take(kind) {
+            Ok(place) => place,
+            Err(status) => return status.into_http(),
+        };
+        let deadline = match deadline::of(request.headers(), self.limits.deadline_max) {
+            Ok(deadline) => deadline,
+            Err(status) => return status.into_http(),
+        };
+        let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(response)) => finish(response, place, self.limits.max_message_bytes),
+            Ok(Err(_)) => panicked().into_http(),
+            Err(_) => deadline::exceeded(deadline).into_http(),
+        }
     }
-    let Ok(place) = places.try_acquire_owned() else {
-        return too_many_in_flight(limits.max_in_flight).into_http();
-    };
-    let deadline = match deadline::of(request.headers(), limits.deadline_max) {
-        Ok(deadline) => deadline,
-        Err(status) => return status.into_http(),
-    };
-    let answer = AssertUnwindSafe(routes.oneshot(request)).catch_unwind();
-    match tokio::time::timeout(deadline, answer).await {
-        Ok(Ok(Ok(response))) => finish(response, place, limits.max_message_bytes),
-        Ok(Err(_)) => panicked().into_http(),
-        Err(_) => deadline::exceeded(deadline).into_http(),
+
+    async fn ask(&self, routes: Routes, kind: Kind, request: Request<Body>) -> Response<Body> {
+        let request = match kind {
+            Kind::OpenStream => ending::request(request, &self.stop),
+            Kind::Usual | Kind::Check => request,
+        };
+        let Ok(response) = routes.oneshot(request).await;
+        match kind {
+            Kind::OpenStream => ending::response(response, &self.stop),
+            Kind::Usual | Kind::Check => response,
+        }
     }
 }
 
@@ -114,16 +140,4 @@ fn finish(
         frame
     });
     Response::from_parts(head, Body::new(body))
-}
-
-fn too_many_in_flight(max_in_flight: usize) -> Status {
-    let mut details =
-        info(ErrorReason::TooManyInFlight, [("max_in_flight", max_in_flight.to_string())]);
-    details.set_retry_info(Some(RETRY_DELAY));
-    with_details(
-        &Status::resource_exhausted(
-            "the server has as many calls in flight as it takes; try again",
-        ),
-        details,
-    )
 }

@@ -4,7 +4,7 @@ use keyward::proto::EventKind;
 
 use crate::{
     caller::{Caller, is_secret},
-    place::Place,
+    place::{Place, closed_pipe, full},
 };
 
 #[test]
@@ -59,4 +59,18 @@ fn force_mints_another_and_the_log_says_so() {
         .map(|event| event.actor.as_str())
         .collect();
     assert_eq!(minted, ["bootstrap", "bootstrap --force"]);
+}
+
+#[test]
+fn a_secret_that_nobody_gets_is_a_failure_with_the_remedy() {
+    for stdout in [full, closed_pipe] {
+        let place = Place::new();
+        let ran = place.run_into(&["bootstrap"], stdout());
+        assert_eq!(ran.status, 1, "{ran:?}");
+        assert!(ran.stderr.contains("the secret could not be printed"), "{ran:?}");
+        assert!(ran.stderr.contains("mint another with --force"), "{ran:?}");
+        let secret = place.run(&["bootstrap", "--force"]).succeeded().stdout;
+        let server = place.serve();
+        assert_eq!(Caller::new(server.address, secret.trim()).keys("workspaces/system").len(), 2);
+    }
 }

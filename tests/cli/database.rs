@@ -79,3 +79,34 @@ fn an_event_that_was_edited_is_named() {
     execute(&place, "UPDATE events SET actor = 'nobody' WHERE revision = 2");
     place.run(&["events", "verify"]).failed(1, &["the log is broken at event 2"]);
 }
+
+#[test]
+fn the_end_of_a_good_log_is_told_for_keeping_elsewhere() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let ran = place.run(&["events", "verify"]).succeeded();
+    let (count, last) = ran.stdout.split_once(" events, unbroken. Last: ").unwrap();
+    let server = place.serve();
+    let events = Caller::new(server.address, &secret).events("");
+    let event = events.last().unwrap();
+    let hash: String = event.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(count, events.len().to_string());
+    assert_eq!(last, format!("revision {}, hash {hash}\n", event.revision));
+}
+
+#[test]
+fn where_there_is_no_database_none_is_made_to_be_verified() {
+    let place = Place::new();
+    place.run(&["events", "verify"]).failed(1, &["there is no database at keyward.db"]);
+    assert_eq!(place.content(), [""; 0]);
+}
+
+#[test]
+fn the_log_of_a_running_server_is_not_verified_and_the_help_says_so() {
+    let place = Place::new();
+    let server = place.serve();
+    place.run(&["events", "verify"]).failed(1, &["keyward.db", "stop it first"]);
+    server.end().succeeded();
+    let ran = place.run(&["events", "verify", "--help"]).succeeded();
+    assert!(ran.stdout.contains("Stop the server first"), "{ran:?}");
+}

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -57,12 +57,12 @@ impl Place {
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-        let output = self.command(arguments, variables).output().unwrap();
-        Ran {
-            status: output.status.code().expect("the command ends by itself"),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        self.command(arguments, variables).output().unwrap().into()
+    }
+
+    /// Runs a command whose answer goes to `stdout`, of which nothing is known then.
+    pub(crate) fn run_into(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Ran {
+        self.command(arguments, &[]).stdout(stdout).output().unwrap().into()
     }
 
     /// Starts a command that goes on until it is told to end.
@@ -83,9 +83,30 @@ impl Place {
     /// How many events the log has, which is found whole.
     pub(crate) fn events(&self) -> u64 {
         let ran = self.run(&["events", "verify"]).succeeded();
-        let count = ran.stdout.strip_suffix(" events, unbroken.\n");
-        count.unwrap_or_else(|| panic!("{ran:?}")).parse().unwrap()
+        let count = ran.stdout.split_once(" events, unbroken. ");
+        count.unwrap_or_else(|| panic!("{ran:?}")).0.parse().unwrap()
     }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("the command ends by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Takes nothing, as a full disk.
+pub(crate) fn full() -> Stdio {
+    fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+/// A pipe that nobody reads.
+pub(crate) fn closed_pipe() -> Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
 }
 
 impl Ran {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::Place;
+use crate::place::{Place, closed_pipe, full};
 
 /// Every command that reads settings.
 const COMMANDS: [&[&str]; 8] = [
@@ -92,4 +92,13 @@ fn variables_of_others_are_let_be() {
     let place = Place::new();
     let variables = [("KEYWARD_PORT", "tcp://10.0.0.1:50051"), ("KEYWARDX", "1")];
     place.run_with(&["serve", "--print-config"], &variables).succeeded();
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_and_one_that_nobody_reads_is_none() {
+    let place = Place::new();
+    let command = ["serve", "--print-config"];
+    assert_eq!(place.run_into(&command, full()).status, 1);
+    let unread = place.run_into(&command, closed_pipe()).succeeded();
+    assert_eq!(unread.stderr, "");
 }

@@ -2,12 +2,13 @@
 
 use http::{HeaderValue, Method, StatusCode};
 use keyward::grpc::ERROR_DOMAIN;
+use keyward::grpc::layers::OPEN_STREAMS_MAX;
 use keyward::server::Peer;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, STREAM, TRAILERS, WAIT, start,
+    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, QUICK, STREAM, TRAILERS, WAIT, WATCH, start,
 };
 
 #[track_caller]
@@ -76,13 +77,13 @@ async fn one_call_too_many_is_refused_at_once_and_told_when_to_try_again() {
     let waiting = tokio::spawn(async move { first.call(WAIT, EMPTY_MESSAGE).await });
     server.begun().await;
 
-    let status = second.call(CHECK, EMPTY_MESSAGE).await;
+    let status = second.call(QUICK, EMPTY_MESSAGE).await;
     check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
 
     server.release.notify_one();
     assert_eq!(waiting.await.unwrap().code(), Status::ok("").code());
-    assert_eq!(second.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+    assert_eq!(second.call(QUICK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
 }
 
 #[tokio::test]
@@ -92,7 +93,7 @@ async fn a_panic_is_an_internal_error_of_that_call_alone() {
     let status = client.call(PANIC, EMPTY_MESSAGE).await;
     check(&status, &Status::internal(""), "INTERNAL");
     assert!(!status.message().contains("asked"), "{status:?}");
-    assert_eq!(client.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+    assert_eq!(client.call(QUICK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
 }
 
 #[tokio::test]
@@ -100,13 +101,48 @@ async fn a_stream_is_in_flight_until_it_ends() {
     let server = start(|settings| settings.max_in_flight = 1).await;
     let client = server.client().await;
     let stream = client.send(Client::request(STREAM, EMPTY_MESSAGE)).await.unwrap();
-    let status = client.call(CHECK, EMPTY_MESSAGE).await;
+    let status = client.call(QUICK, EMPTY_MESSAGE).await;
     check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
 
     drop(stream);
     let free =
-        async { while client.call(CHECK, EMPTY_MESSAGE).await.code() != Status::ok("").code() {} };
+        async { while client.call(QUICK, EMPTY_MESSAGE).await.code() != Status::ok("").code() {} };
     tokio::time::timeout(LONG, free).await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_open_to_everybody_take_no_places_of_others() {
+    let server = start(|settings| settings.max_in_flight = 1).await;
+    let client = server.client().await;
+    let watch = || client.send(Client::request(WATCH, EMPTY_MESSAGE));
+    let mut watches = Vec::new();
+    for _ in 0..OPEN_STREAMS_MAX {
+        let response = watch().await.unwrap();
+        assert!(Status::from_header_map(response.headers()).is_none());
+        watches.push(response);
+    }
+    let status = client.call(WATCH, EMPTY_MESSAGE).await;
+    check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
+    assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+    for path in [CHECK, QUICK] {
+        assert_eq!(client.call(path, EMPTY_MESSAGE).await.code(), Status::ok("").code(), "{path}");
+    }
+
+    drop(watches);
+    let refused = |response: &http::Response<_>| Status::from_header_map(response.headers());
+    let free = async { while refused(&watch().await.unwrap()).is_some() {} };
+    tokio::time::timeout(LONG, free).await.unwrap();
+}
+
+#[tokio::test]
+async fn checks_of_health_take_no_places_of_others_and_are_refused_none() {
+    let mut server = start(|settings| settings.max_in_flight = 1).await;
+    let (first, second) = (server.client().await, server.client().await);
+    let waiting = tokio::spawn(async move { first.call(WAIT, EMPTY_MESSAGE).await });
+    server.begun().await;
+    assert_eq!(second.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+    server.release.notify_one();
+    assert_eq!(waiting.await.unwrap().code(), Status::ok("").code());
 }
 
 #[tokio::test]

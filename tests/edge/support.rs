@@ -32,6 +32,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) const NEVER_MS: u64 = 3_600_000;
 
 pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
+pub(crate) const WATCH: &str = "/grpc.health.v1.Health/Watch";
+pub(crate) const QUICK: &str = "/test.Slow/Quick";
 pub(crate) const WAIT: &str = "/test.Slow/Wait";
 pub(crate) const STREAM: &str = "/test.Slow/Stream";
 pub(crate) const TRAILERS: &str = "/test.Slow/Trailers";
@@ -47,7 +49,8 @@ pub(crate) enum Event {
     Ended,
 }
 
-/// `Wait` answers when released; `Stream` answers at once with a body that never ends; `Trailers` fails in its trailers.
+/// `Quick` answers at once; `Wait` when released; `Stream` at once with a body that never ends; `Trailers` fails in its
+/// trailers.
 #[derive(Clone)]
 struct Slow {
     events: mpsc::UnboundedSender<Event>,
@@ -91,6 +94,7 @@ impl Service<Request<Body>> for Slow {
                     let body = Full::new(Bytes::from_static(EMPTY_MESSAGE));
                     Ok(Response::new(Body::new(body.with_trailers(async { Some(Ok(trailers)) }))))
                 }
+                QUICK => Ok(Status::ok("").into_http()),
                 PANIC => panic!("as it was asked to"),
                 _ => {
                     let _tells_end = TellsEnd(events.clone());
@@ -132,10 +136,10 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
         max_in_flight: settings.max_in_flight,
         max_message_bytes: settings.max_message_bytes,
     };
-    let service = edge(Routes::new(health).add_service(slow), limits);
+    let stop = CancellationToken::new();
+    let service = edge(Routes::new(health).add_service(slow), limits, stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
     let shutdown = stop.clone();
     let ended =
         tokio::spawn(async move { server::run(listener, service, &settings, shutdown).await });

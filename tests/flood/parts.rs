@@ -181,7 +181,9 @@ impl Parts {
         let address = listener.local_addr().unwrap();
         let (settings, shutdown) = (self.settings.server.clone(), self.shutdown.clone());
         tokio::spawn(async move {
-            let drained = server::run(listener, edge(routes, limits), &settings, shutdown).await;
+            let drained =
+                server::run(listener, edge(routes, limits, shutdown.clone()), &settings, shutdown)
+                    .await;
             let _ = drained.unwrap();
         });
         address

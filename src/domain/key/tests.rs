@@ -1,3 +1,4 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 use super::*;
 use InvalidExpiration::{Past, Required, TooFar, TooLong};
 
@@ -59,4 +60,21 @@ fn the_default_is_for_those_who_say_nothing() {
     check(Expiration::Never, rule(Some(HOUR), None, true), Err(Required));
     check(Expiration::Default, rule(None, None, true), Err(Required));
     check(Expiration::Default, rule(None, Some(DAY), true), Ok(Some(later(DAY))));
+}
+
+#[test]
+fn a_value_of_a_label_that_misleads_is_refused_with_the_character_and_its_place() {
+    for (value, shown) in
+        [("a\tb", "U+0009"), ("a\nb", "U+000A"), ("a\u{202e}b", "U+202E"), ("a\u{2066}", "U+2066")]
+    {
+        let mut faults = super::super::fault::Faults::new();
+        let labels = BTreeMap::from([("team".to_owned(), value.to_owned())]);
+        check_labels(&labels, "key.labels", &mut faults);
+        let faults = faults.finish().unwrap_err();
+        assert_eq!(faults[0].field, "key.labels[\"team\"]");
+        let expected = format!(
+            "the value has the character {shown} at position 1, a control or change of direction"
+        );
+        assert_eq!(faults[0].description, expected);
+    }
 }

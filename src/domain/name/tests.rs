@@ -82,6 +82,6 @@ fn titles_that_are_long_or_mislead_are_refused() {
         ("a\u{7f}b", '\u{7f}'),
         ("a\u{2066}b", '\u{2066}'),
     ] {
-        title(text, Err(InvalidTitle::Character { character, position: 1 }));
+        title(text, Err(Misleading { character, position: 1 }.into()));
     }
 }

@@ -1,6 +1,8 @@
 //! A checked policy as numbered scopes and bit sets.
 
 mod check;
+mod closure;
+mod names;
 
 pub(crate) use check::unknown;
 #[cfg(test)]
@@ -11,8 +13,9 @@ use std::collections::HashMap;
 use super::{KeyType, Policy};
 use crate::domain::{
     fault::{Faults, nearest},
-    scope::{ScopeId, ScopeSet, glob_matches},
+    scope::{ScopeId, ScopeSet},
 };
+use closure::Closures;
 
 /// A policy whose every name is known and whose every closure is computed.
 #[derive(Debug)]
@@ -30,66 +33,18 @@ impl CompiledPolicy {
     /// such as `policy`, in the order of the document.
     pub fn compile(policy: Policy, at: &str, faults: &mut Faults) -> Option<Self> {
         let before = faults.count();
-        let index = check::document(&policy, at, faults);
+        let mut names = check::document(&policy, at, faults)?;
         if faults.count() > before {
             return None;
         }
+        let closures = Closures::of(&policy.scopes, &mut names);
+        let roles = policy.roles.iter();
+        let roles =
+            roles.map(|role| (role.name.clone(), closures.expand(&role.scopes, &mut names)));
+        let roles = roles.collect();
+        let index = names.into_index();
         let isolated = all(&policy).filter(|(_, scope)| scope.isolated).map(|(id, _)| id).collect();
-        let mut compiled =
-            Self { index, isolated, closures: Vec::new(), roles: HashMap::new(), policy };
-        compiled.closures = compiled.close();
-        compiled.roles = (compiled.policy.roles.iter())
-            .map(|role| (role.name.clone(), compiled.expand(&role.scopes)))
-            .collect();
-        Some(compiled)
-    }
-
-    /// What each scope reaches. Literal names reach isolated scopes; whatever takes
-    /// a glob on its way does not.
-    fn close(&self) -> Vec<ScopeSet> {
-        let direct = |globs: bool| -> Vec<ScopeSet> {
-            all(&self.policy)
-                .map(|(id, scope)| {
-                    let implied = scope.implies.iter().flat_map(|name| {
-                        self.named(name).filter(move |(_, literal)| globs || *literal)
-                    });
-                    std::iter::once(id).chain(implied.map(|(id, _)| id)).collect()
-                })
-                .collect()
-        };
-        let literal = fixpoint(direct(false));
-        let any = fixpoint(direct(true));
-        let reach = any.iter().zip(&literal).map(|(any, literal)| {
-            let mut reach = any.without(&self.isolated);
-            reach.extend(literal);
-            reach
-        });
-        reach.collect()
-    }
-
-    /// The scopes that a name or glob stands for, and whether it names them
-    /// literally. A text with `*` is a glob also where a scope is named so: the scope
-    /// `*` that implies `*` implies everything.
-    fn named<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (ScopeId, bool)> + 'a {
-        let literal = self.index.get(text).map(|id| (*id, true));
-        let matching = all(&self.policy)
-            .filter(move |(_, scope)| !scope.isolated && glob_matches(text, &scope.name))
-            .map(|(id, _)| (id, false));
-        literal.into_iter().chain(matching.take(if text.contains('*') { usize::MAX } else { 0 }))
-    }
-
-    /// Everything that a list of names and globs allows. Unknown names allow nothing.
-    pub fn expand(&self, names: &[String]) -> ScopeSet {
-        let mut set = ScopeSet::new();
-        for (id, literal) in names.iter().flat_map(|name| self.named(name)) {
-            let Some(closure) = self.closures.get(id.place()) else { continue };
-            if literal {
-                set.extend(closure);
-            } else {
-                set.extend(&closure.without(&self.isolated));
-            }
-        }
-        set
+        Some(Self { index, isolated, closures: closures.reach, roles, policy })
     }
 
     /// The policy as it is written down.
@@ -153,26 +108,4 @@ impl CompiledPolicy {
 fn all(policy: &Policy) -> impl Iterator<Item = (ScopeId, &super::Scope)> {
     let numbered = policy.scopes.iter().enumerate();
     numbered.filter_map(|(place, scope)| Some((ScopeId::at(place)?, scope)))
-}
-
-/// Adds to each set the sets of its members, until nothing is added.
-fn fixpoint(mut sets: Vec<ScopeSet>) -> Vec<ScopeSet> {
-    loop {
-        let mut grew = false;
-        for place in 0..sets.len() {
-            let Some(mut set) = sets.get(place).cloned() else { continue };
-            let members: Vec<ScopeId> = set.iter().collect();
-            let mut changed = false;
-            for other in members.iter().filter_map(|member| sets.get(member.place())) {
-                changed |= set.extend(other);
-            }
-            if changed && let Some(slot) = sets.get_mut(place) {
-                *slot = set;
-                grew = true;
-            }
-        }
-        if !grew {
-            return sets;
-        }
-    }
 }

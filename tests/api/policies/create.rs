@@ -322,6 +322,8 @@ async fn what_all_roles_hold_together_is_bounded_and_a_glob_is_no_longer_than_a_
     assert_eq!(wrong_fields(root.admin.create_policy(many).await), ["policy.roles[*].scopes"]);
     let huge = with(vec![role(0, &"*".repeat(101), 1)]);
     assert_eq!(wrong_fields(root.admin.create_policy(huge).await), ["policy.roles[0].scopes[0]"]);
+    let stars = with(vec![role(0, "**", 1)]);
+    assert_eq!(wrong_fields(root.admin.create_policy(stars).await), ["policy.roles[0].scopes[0]"]);
     let most = with((0..10).map(|number| role(number, "*", 1_000)).collect());
     root.admin.create_policy(most).await.unwrap();
 }

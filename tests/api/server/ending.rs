@@ -22,8 +22,17 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, transport::Endpoint};
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Channel, Endpoint},
+};
 use tonic_health::pb::{health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
+};
+use tonic_types::StatusExt as _;
 
 use super::health::{of, services};
 use crate::callers::raw::framed;
@@ -72,9 +81,13 @@ async fn start() -> Running {
 }
 
 impl Running {
-    async fn health(&self) -> HealthClient<tonic::transport::Channel> {
+    async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
-        HealthClient::new(endpoint.connect().await.unwrap())
+        endpoint.connect().await.unwrap()
+    }
+
+    async fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel().await)
     }
 
     async fn end(self) -> Drained {
@@ -83,7 +96,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_watcher_of_each_service_is_told_before_the_drain() {
+async fn a_watcher_of_each_service_is_told_and_then_its_watch_ends() {
     let server = start().await;
     let mut health = server.health().await;
     let mut watches = Vec::new();
@@ -97,10 +110,45 @@ async fn a_watcher_of_each_service_is_told_before_the_drain() {
     for (service, watch) in &mut watches {
         let next = tokio::time::timeout(LONG, watch.message()).await.unwrap();
         assert_eq!(next.unwrap().unwrap().status(), ServingStatus::NotServing, "{service:?}");
+        let end = tokio::time::timeout(LONG, watch.message()).await.unwrap();
+        assert_shutting_down(&end.unwrap_err());
     }
-    // The watches were calls in flight: with them the drain ends.
-    drop((watches, health));
     assert_eq!(server.end().await, Drained::All);
+    drop((watches, health));
+}
+
+#[track_caller]
+fn assert_shutting_down(status: &Status) {
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "SHUTTING_DOWN");
+}
+
+/// Neither side ends the stream: the client has more to ask.
+#[tokio::test]
+async fn a_reflection_that_goes_on_ends_with_the_server() {
+    let server = start().await;
+    let (question, questions) = mpsc::unbounded_channel();
+    let questions = stream::unfold(questions, async |mut questions: mpsc::UnboundedReceiver<_>| {
+        Some((questions.recv().await?, questions))
+    });
+    let mut reflection = ServerReflectionClient::new(server.channel().await);
+    question
+        .send(ServerReflectionRequest {
+            message_request: Some(MessageRequest::ListServices(String::new())),
+            ..Default::default()
+        })
+        .unwrap();
+    let answers = reflection.server_reflection_info(questions).await;
+    let mut answers = answers.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap();
+    server.shutdown.cancel();
+    let end = tokio::time::timeout(LONG, answers.message()).await.unwrap();
+    // The service may see the end of the questions first, which is its own end.
+    if let Some(status) = end.map(|answer| assert_eq!(answer, None)).err() {
+        assert_shutting_down(&status);
+    }
+    assert_eq!(server.end().await, Drained::All);
+    drop((question, answers, reflection));
 }
 
 /// One HTTP/2 connection.

@@ -1,88 +1,100 @@
 //! What can be wrong with a policy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::names::Names;
 use crate::domain::{
     fault::{Faults, nearest},
+    name::Misleading,
     policy::{
         DESCRIPTION_LENGTH_MAX, ExpiryRule, IMPLIES_MAX, IMPLIES_TOTAL_MAX, KEY_TYPES_MAX, KeyType,
         Policy, ROLE_SCOPES_TOTAL_MAX, ROLES_MAX, Role, SCOPES_MAX, Scope,
     },
-    scope::{NAME_LENGTH_MAX, ScopeId, glob_matches, is_name},
+    scope::{is_name, split_glob},
     secret::Prefix,
 };
 
 /// What a name of a scope, role or key type must be.
 const NAME_RULE: &str = "must be 1 to 100 of the characters A-Z a-z 0-9 . _ : / * -";
 
-/// Notes every fault of the policy and numbers its scopes.
-pub(super) fn document(policy: &Policy, at: &str, faults: &mut Faults) -> HashMap<String, ScopeId> {
-    let index = scopes(&policy.scopes, at, faults);
-    roles(&policy.roles, &policy.scopes, &index, at, faults);
+/// What stands in a list of scopes must be.
+const TEXT_RULE: &str = "must be the name of a scope or a glob: 1 to 100 of the characters \
+    A-Z a-z 0-9 . _ : / * -, and a glob has one `*`";
+
+/// Notes every fault of the policy. Nothing where there are more scopes or implications
+/// than are looked at.
+pub(super) fn document<'a>(policy: &'a Policy, at: &str, faults: &mut Faults) -> Option<Names<'a>> {
+    let mut known = bounded(&policy.scopes, at, faults).then(|| {
+        names(&policy.scopes, at, faults);
+        Known { scopes: &policy.scopes, names: Names::of(&policy.scopes) }
+    });
+    if let Some(known) = &mut known {
+        implied(known, at, faults);
+    }
+    roles(&policy.roles, known.as_mut(), at, faults);
     key_types(&policy.key_types, at, faults);
     expiry(&policy.expiry, at, faults);
-    index
+    known.map(|known| known.names)
 }
 
-fn scopes(scopes: &[Scope], at: &str, faults: &mut Faults) -> HashMap<String, ScopeId> {
-    let mut index = HashMap::new();
+/// Whether the scopes are few enough to be looked at.
+fn bounded(scopes: &[Scope], at: &str, faults: &mut Faults) -> bool {
     let field = format!("{at}.scopes");
     if scopes.is_empty() {
         faults.note(&*field, "is empty; a policy has at least one scope");
     }
     let total: usize = scopes.iter().map(|scope| scope.implies.len()).sum();
-    let small = faults.bound(&*field, scopes.len(), SCOPES_MAX);
-    if !small || !faults.bound(format!("{field}[*].implies"), total, IMPLIES_TOTAL_MAX) {
-        return index;
-    }
+    faults.bound(&*field, scopes.len(), SCOPES_MAX)
+        && faults.bound(format!("{field}[*].implies"), total, IMPLIES_TOTAL_MAX)
+}
+
+fn names(scopes: &[Scope], at: &str, faults: &mut Faults) {
+    let mut seen = HashSet::new();
     for (place, scope) in scopes.iter().enumerate() {
-        let field = format!("{field}[{place}]");
-        if !is_name(&scope.name) {
-            faults.note(format!("{field}.name"), NAME_RULE);
-        } else if let Some(id) = ScopeId::at(place)
-            && index.insert(scope.name.clone(), id).is_some()
-        {
-            faults.note(format!("{field}.name"), format_args!("{:?} is there already", scope.name));
-        }
+        let field = format!("{at}.scopes[{place}]");
+        name(&scope.name, &mut seen, &field, faults);
         description(&scope.description, &field, faults);
     }
-    for (place, scope) in scopes.iter().enumerate() {
-        let field = format!("{field}[{place}].implies");
+}
+
+fn implied<'a>(known: &mut Known<'a>, at: &str, faults: &mut Faults) {
+    for (place, scope) in known.scopes.iter().enumerate() {
+        let field = format!("{at}.scopes[{place}].implies");
         if faults.bound(&*field, scope.implies.len(), IMPLIES_MAX) {
-            known(&scope.implies, scopes, &index, &field, faults);
-        }
-    }
-    index
-}
-
-/// Notes names that are no scope and globs that match none.
-fn known(
-    names: &[String],
-    scopes: &[Scope],
-    index: &HashMap<String, ScopeId>,
-    field: &str,
-    faults: &mut Faults,
-) {
-    for (place, name) in names.iter().enumerate() {
-        let reaches = |scope: &Scope| !scope.isolated && glob_matches(name, &scope.name);
-        let is_glob = name.len() <= NAME_LENGTH_MAX && name.contains('*');
-        let found = index.contains_key(name) || is_glob && scopes.iter().any(reaches);
-        if !found {
-            let names = scopes.iter().map(|scope| scope.name.as_str());
-            let hint = faults.wants_hint().then(|| nearest(name, names)).flatten();
-            faults.note(format!("{field}[{place}]"), unknown("scope", name, hint));
+            known.check(&scope.implies, &field, faults);
         }
     }
 }
 
-fn roles(
-    roles: &[Role],
-    scopes: &[Scope],
-    index: &HashMap<String, ScopeId>,
-    at: &str,
-    faults: &mut Faults,
-) {
-    if !faults.bound(format!("{at}.roles"), roles.len(), ROLES_MAX) || scopes.len() > SCOPES_MAX {
+/// What names and globs may stand for.
+struct Known<'a> {
+    scopes: &'a [Scope],
+    names: Names<'a>,
+}
+
+impl<'a> Known<'a> {
+    /// Notes names that are no scope and globs that match none.
+    fn check(&mut self, texts: &'a [String], field: &str, faults: &mut Faults) {
+        for (place, text) in texts.iter().enumerate() {
+            let found = self.names.scope(text).is_some()
+                || self.names.matching(text).is_some_and(|set| !set.is_empty());
+            if found {
+                continue;
+            }
+            let field = format!("{field}[{place}]");
+            if !is_name(text) || text.contains('*') && split_glob(text).is_none() {
+                faults.note(field, TEXT_RULE);
+            } else {
+                let names = self.scopes.iter().map(|scope| scope.name.as_str());
+                let hint = faults.wants_hint().then(|| nearest(text, names)).flatten();
+                faults.note(field, unknown("scope", text, hint));
+            }
+        }
+    }
+}
+
+fn roles<'a>(roles: &'a [Role], mut known: Option<&mut Known<'a>>, at: &str, faults: &mut Faults) {
+    if !faults.bound(format!("{at}.roles"), roles.len(), ROLES_MAX) {
         return;
     }
     let total: usize = roles.iter().map(|role| role.scopes.len()).sum();
@@ -94,8 +106,11 @@ fn roles(
         let field = format!("{at}.roles[{place}]");
         name(&role.name, &mut names, &field, faults);
         description(&role.description, &field, faults);
-        if faults.bound(format!("{field}.scopes"), role.scopes.len(), SCOPES_MAX) {
-            known(&role.scopes, scopes, index, &format!("{field}.scopes"), faults);
+        let field = format!("{field}.scopes");
+        if faults.bound(&*field, role.scopes.len(), SCOPES_MAX)
+            && let Some(known) = &mut known
+        {
+            known.check(&role.scopes, &field, faults);
         }
     }
 }
@@ -152,6 +167,8 @@ fn description(text: &str, field: &str, faults: &mut Faults) {
     if text.chars().count() > DESCRIPTION_LENGTH_MAX {
         let limit = format!("is longer than {DESCRIPTION_LENGTH_MAX} characters");
         faults.note(format!("{field}.description"), limit);
+    } else if let Some(misleading) = Misleading::find(text) {
+        faults.note(format!("{field}.description"), misleading);
     }
 }
 

@@ -1,4 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod limits;
+mod properties;
+
 use std::time::Duration;
 
 use super::*;
@@ -76,6 +79,26 @@ fn globs_never_reach_isolated_scopes_not_even_over_others() {
 }
 
 #[test]
+fn what_is_reached_only_over_an_isolated_scope_is_not_reached_by_a_glob() {
+    let scopes = || {
+        let named = [scope("ops:all", &["ops:*"]), scope("ops:root", &["exec"])];
+        let exec = Scope { isolated: true, ..scope("exec", &["shell"]) };
+        named.into_iter().chain([exec, scope("shell", &[])]).collect::<Vec<_>>()
+    };
+    reaches(scopes(), "ops:all", &["ops:all", "ops:root"]);
+    reaches(scopes(), "ops:root", &["ops:root", "exec", "shell"]);
+    let role = |name: &str, text: &str| Role {
+        name: name.into(),
+        scopes: vec![text.into()],
+        ..Role::default()
+    };
+    let roles = vec![role("glob", "ops:r*"), role("literal", "ops:root")];
+    let compiled = compile(Policy { roles, ..policy(scopes()) }).unwrap();
+    let held = |name| compiled.role(name).unwrap().iter().count();
+    assert_eq!((held("glob"), held("literal")), (1, 3));
+}
+
+#[test]
 fn a_scope_named_with_an_asterisk_is_a_scope_and_a_glob() {
     let scopes = || {
         let named = [
@@ -88,6 +111,51 @@ fn a_scope_named_with_an_asterisk_is_a_scope_and_a_glob() {
     };
     reaches(scopes(), "wp:*", &["wp:*", "wp.cli"]);
     reaches(scopes(), "all", &["wp:*", "wp.cli", "wp:x", "all"]);
+}
+
+#[test]
+fn a_name_with_several_asterisks_is_a_name_and_no_glob() {
+    let scopes = || vec![scope("a*b*", &[]), scope("axbx", &[]), scope("all", &["a*b*"])];
+    reaches(scopes(), "all", &["a*b*", "all"]);
+    let bad = |text: &str| {
+        let mut faults = Faults::new();
+        let scopes = vec![scope("axbx", &[]), scope("all", &[text])];
+        CompiledPolicy::compile(policy(scopes), "policy", &mut faults);
+        let [fault] = faults.finish().unwrap_err().try_into().unwrap();
+        assert_eq!(fault.field, "policy.scopes[1].implies[0]");
+        fault.description
+    };
+    for text in ["a*b*", "**", "", "a b*", &format!("{}*", "a".repeat(100))] {
+        assert!(bad(text).ends_with("a glob has one `*`"), "{text}");
+    }
+    for text in ["b*", &"a".repeat(100)] {
+        assert!(bad(text).starts_with("the policy has no scope"), "{text}");
+    }
+}
+
+#[test]
+fn a_description_that_misleads_is_refused_with_the_character_and_its_place() {
+    let describe = |text: &str| {
+        let mut document = policy(vec![Scope { description: text.into(), ..scope("a", &[]) }]);
+        document.roles =
+            vec![Role { name: "r".into(), description: text.into(), ..Role::default() }];
+        document.key_types[0].description = text.into();
+        let mut faults = Faults::new();
+        CompiledPolicy::compile(document, "policy", &mut faults);
+        faults.finish()
+    };
+    assert_eq!(describe("é \u{1f511}, on one line"), Ok(()));
+    for (text, shown) in
+        [("é\tb", "U+0009"), ("é\n", "U+000A"), ("é\u{202e}b", "U+202E"), ("é\u{2066}b", "U+2066")]
+    {
+        let faults = describe(text).unwrap_err();
+        let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        let places = ["scopes[0]", "roles[0]", "key_types[0]"];
+        assert_eq!(fields, places.map(|place| format!("policy.{place}.description")));
+        let expected =
+            format!("has the character {shown} at position 1, a control or change of direction");
+        assert!(faults.iter().all(|fault| fault.description == expected), "{faults:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! How many calls of each kind are in flight at once.
+//!
+//! Whoever reaches the port may ask for health and for reflection. Such calls have places of their own, or strangers
+//! could take those of all others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+
+use crate::{
+    grpc::status::{info, with_details},
+    proto::ErrorReason,
+};
+
+/// Streams in flight at once that need no caller: watches of health, and reflection. Each lasts as long as its client
+/// likes.
+pub const OPEN_STREAMS_MAX: usize = 100;
+
+/// Checks of health in flight at once. Many more than anybody needs: a stranger who takes them all has the server
+/// thought ill.
+const CHECKS_MAX: usize = 1_000;
+
+/// When a caller should try again that met TOO_MANY_IN_FLIGHT: most calls take less.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// What a call is to those who count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A call of a service that asks who calls, or of none.
+    Usual,
+    /// A check of health: short, and open to everybody.
+    Check,
+    /// Anything else that is open to everybody, which may go on for ever.
+    OpenStream,
+}
+
+impl Kind {
+    /// The kind of calls to `path`.
+    pub(super) fn of(path: &str) -> Self {
+        match path {
+            "/grpc.health.v1.Health/Check" => Self::Check,
+            _ if path.starts_with("/grpc.health.v1.Health/")
+                || path.starts_with("/grpc.reflection.") =>
+            {
+                Self::OpenStream
+            }
+            _ => Self::Usual,
+        }
+    }
+}
+
+/// The places of all kinds; none takes those of another.
+#[derive(Debug)]
+pub(super) struct Places {
+    usual: Bounded,
+    checks: Bounded,
+    open_streams: Bounded,
+}
+
+impl Places {
+    /// Places for `max_in_flight` usual calls, and those for the others.
+    pub(super) fn new(max_in_flight: usize) -> Self {
+        Self {
+            usual: Bounded::new(max_in_flight),
+            checks: Bounded::new(CHECKS_MAX),
+            open_streams: Bounded::new(OPEN_STREAMS_MAX),
+        }
+    }
+
+    /// A place for a call, free again when dropped.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when all places for its kind are taken.
+    pub(super) fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
+        match kind {
+            Kind::Usual => self.usual.take(),
+            Kind::Check => self.checks.take(),
+            Kind::OpenStream => self.open_streams.take(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Bounded {
+    places: Arc<Semaphore>,
+    max: usize,
+}
+
+impl Bounded {
+    fn new(max: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), max }
+    }
+
+    fn take(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| too_many_in_flight(self.max))
+    }
+}
+
+fn too_many_in_flight(max: usize) -> Status {
+    let mut details = info(ErrorReason::TooManyInFlight, [("max_in_flight", max.to_string())]);
+    details.set_retry_info(Some(RETRY_DELAY));
+    with_details(
+        &Status::resource_exhausted(
+            "the server has as many calls of this kind in flight as it takes; try again",
+        ),
+        details,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: Kind) {
+        assert_eq!(Kind::of(path), expected, "{path}");
+    }
+
+    #[test]
+    fn what_is_open_to_everybody_is_known_by_its_service() {
+        check("/grpc.health.v1.Health/Check", Kind::Check);
+        check("/grpc.health.v1.Health/Watch", Kind::OpenStream);
+        check("/grpc.health.v1.Health/Check/", Kind::OpenStream);
+        for version in ["v1", "v1alpha"] {
+            let service = format!("/grpc.reflection.{version}.ServerReflection");
+            check(&format!("{service}/ServerReflectionInfo"), Kind::OpenStream);
+        }
+    }
+
+    #[test]
+    fn what_asks_who_calls_is_usual_and_so_is_what_does_not_exist() {
+        for path in ["/keyward.v1.KeyAdmin/ListKeys", "/keyward.v1.Introspect/Introspect", "/", ""]
+        {
+            check(path, Kind::Usual);
+        }
+    }
+}

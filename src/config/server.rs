@@ -24,7 +24,8 @@ pub struct ServerSettings {
     pub max_header_bytes: u32,
     /// Bytes of one request message.
     pub max_message_bytes: usize,
-    /// Calls in flight at once in the process; one more is answered RESOURCE_EXHAUSTED.
+    /// Calls in flight at once in the process, health and reflection apart; one more is answered
+    /// RESOURCE_EXHAUSTED.
     pub max_in_flight: usize,
     /// Milliseconds a call may take at most, and when its caller names no deadline.
     pub deadline_max_ms: u64,

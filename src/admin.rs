@@ -153,7 +153,7 @@ impl Admin {
     }
 
     /// Tries again as long as others change the same records in between, from the second
-    /// time on one after another, so that none starves.
+    /// time on one after another.
     async fn retry<T, F>(
         &self,
         actor: Actor<'_>,
@@ -163,17 +163,19 @@ impl Admin {
         F: Future<Output = Result<T, AdminError>> + Send,
     {
         let mut turn = None;
+        let mut is_last = false;
         for _ in 0..ATTEMPTS_MAX {
             match attempt().await {
                 // A name that was free a moment ago is looked at again, too.
                 Err(AdminError::Store(StoreError::Conflict | StoreError::Exists)) => {}
                 outcome => return outcome,
             }
-            if let Actor::Caller(caller) = actor
-                && self.has_changed(caller).await?
-            {
+            if is_last {
                 break;
             }
+            // Who is no longer who it was changes nothing more; but what conflicts may be
+            // its own request, come twice, which then is remembered.
+            is_last = self.has_changed(actor).await?;
             if turn.is_none() {
                 turn = Some(self.turns.lock().await);
             }
@@ -181,11 +183,24 @@ impl Admin {
         Err(AdminError::Contended)
     }
 
-    /// Whether the caller's key is no longer as it was when the caller was recognised.
-    async fn has_changed(&self, caller: &Caller) -> Result<bool, AdminError> {
-        let key = &caller.key().facts().key;
-        let now = self.records.key(&key.value.name).await?;
-        Ok(now.is_none_or(|now| now.key.revision != key.revision))
+    /// Whether what the actor was recognised by is no longer as it was.
+    async fn has_changed(&self, actor: Actor<'_>) -> Result<bool, AdminError> {
+        for (guard, revision) in actor.guards() {
+            let now = match guard {
+                Guard::Key(name) => self.records.key(&name).await?.map(|now| now.key.revision),
+                Guard::Principal(name) => {
+                    self.records.principal(&name).await?.map(|now| now.revision)
+                }
+                Guard::Workspace(name) => {
+                    self.records.workspace(&name).await?.map(|now| now.revision)
+                }
+                Guard::Policy(name) => self.records.rules(&name).await?.map(|now| now.revision),
+            };
+            if now != Some(revision) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Remembers a request that found everything as it asked for: what it said must not

@@ -218,8 +218,14 @@ impl App {
             },
             ending
         );
-        self.close().await?;
-        Ok(drained?)
+        // What hangs in the database must not keep the process from ending.
+        let closed = tokio::time::timeout(settings.server.drain_timeout(), self.close()).await;
+        let drained = drained?;
+        match closed {
+            Ok(closed) => closed?,
+            Err(_) => tracing::warn!("the database did not close in time"),
+        }
+        Ok(drained)
     }
 }
 

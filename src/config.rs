@@ -35,7 +35,7 @@ pub struct Settings {
     pub back: BackSettings,
     /// Where the records are kept.
     pub database: DatabaseSettings,
-    /// Where the master keys are kept.
+    /// Where the signing keys are kept.
     pub keyring: KeyringSettings,
     /// What is logged, and how.
     pub log: LogSettings,

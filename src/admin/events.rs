@@ -49,12 +49,14 @@ impl Admin {
             from: filter.from,
             until: filter.until,
         };
-        let events = self.records.events(&query, &page).await?;
-        Ok(filter.paging.paged(events, &page, |event| event.revision, weight))
+        let query = &query;
+        let paged = filter.paging.filled(
+            &page,
+            |event: &Event| event.revision,
+            |event| event.deed.before.len() + event.deed.after.len(),
+            |_| true,
+            |page| async move { self.records.events(query, &page).await },
+        );
+        Ok(paged.await?)
     }
-}
-
-/// What an event takes of a page.
-fn weight(event: &Event) -> usize {
-    event.deed.before.len() + event.deed.after.len()
 }

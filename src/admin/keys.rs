@@ -86,13 +86,9 @@ impl Admin {
         };
         // Before the rules are asked, which may have changed since.
         if faults.is_empty()
-            && let Some(earlier) = self.remembered(caller, intent).await?
+            && let Some(repeated) = self.repeated(caller, intent).await?
         {
-            let name = earlier
-                .subject
-                .parse::<KeyName>()
-                .map_err(|_| AdminError::not_found(&earlier.subject))?;
-            return self.key_now(&name).await.map(unissued);
+            return Ok(repeated);
         }
         let site = self.site(&parent).await?;
         let now = self.now();
@@ -102,7 +98,9 @@ impl Admin {
         let name = KeyName { workspace: parent.workspace.clone(), key: id };
         caller.reach(WRITE, &name)?;
         if self.records.key(&name).await?.is_some() {
-            return Err(AdminError::Exists(name.to_string()));
+            // It may be there by this very request, which came twice at once.
+            let repeated = self.repeated(caller, intent).await?;
+            return repeated.ok_or_else(|| AdminError::Exists(name.to_string()));
         }
         let principal = self.owner(&parent, draft).await?;
         let key = Key { name, ..parsed };
@@ -115,6 +113,19 @@ impl Admin {
         let mut issued = self.issue(Actor::Caller(caller), intent, &site.policy, plan, key).await?;
         issued.changed.warnings = warnings;
         Ok(issued)
+    }
+
+    /// The key that the caller's earlier request of this id made, if there was one, as it
+    /// is now and without its secret.
+    async fn repeated(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+    ) -> Result<Option<Issued<KeyRecord>>, AdminError> {
+        let Some(earlier) = self.remembered(caller, intent).await? else { return Ok(None) };
+        let name = earlier.subject.parse::<KeyName>();
+        let name = name.map_err(|_| AdminError::not_found(&earlier.subject))?;
+        self.key_now(&name).await.map(unissued).map(Some)
     }
 
     /// The owner of a key about to be made, who must be of the same workspace and enabled.

@@ -16,6 +16,8 @@ const SIZE_DEFAULT: u64 = 50;
 const SIZE_MAX: u64 = 1_000;
 /// How large a page may be, in bytes of its records as JSON: many clients take 4 MiB.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many are read at a time, so that little is in memory of what does not fit.
+const PART_MAX: u64 = 64;
 /// The longest page token, in bytes.
 const TOKEN_LENGTH_MAX: usize = 2_000;
 
@@ -98,8 +100,8 @@ impl Paging {
         }
     }
 
-    /// The page of what is reached. Reads on until it is full: neither a token nor a
-    /// page with gaps tells of the rest.
+    /// The page of what is reached. Reads on, a small part at a time, until it is full
+    /// or large enough: neither a token nor a page with gaps tells of the rest.
     pub(super) async fn filled<T, C, F>(
         &self,
         page: &Page<C>,
@@ -112,16 +114,18 @@ impl Paging {
         C: Clone + Serialize,
         F: Future<Output = Result<Vec<T>, StoreError>>,
     {
-        let is_full = |count: usize, size: u64| u64::try_from(count).is_ok_and(|n| n >= size);
-        let mut part = page.clone();
-        let mut items = Vec::new();
+        let is_full = |count: usize, most: u64| u64::try_from(count).is_ok_and(|n| n >= most);
+        let mut part = Page { after: page.after.clone(), size: page.size.min(PART_MAX) };
+        let mut items: Vec<T> = Vec::new();
+        let mut bytes = 0;
         loop {
             let mut read = read(part.clone()).await?;
             let more = is_full(read.len(), part.size);
-            part = Page { after: read.last().map(&cursor), size: SIZE_MAX };
+            part.after = read.last().map(&cursor);
             read.retain(&reached);
+            bytes += read.iter().map(&size).sum::<usize>();
             items.append(&mut read);
-            if !more || is_full(items.len(), page.size) {
+            if !more || is_full(items.len(), page.size) || bytes > BYTES_MAX {
                 return Ok(self.paged(items, page, cursor, size));
             }
         }
@@ -129,7 +133,7 @@ impl Paging {
 
     /// What was read as a page; `cursor` says where to go on after an item, `size` how
     /// many bytes it is.
-    pub(super) fn paged<T, C: Serialize>(
+    fn paged<T, C: Serialize>(
         &self,
         mut items: Vec<T>,
         page: &Page<C>,

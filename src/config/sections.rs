@@ -39,7 +39,7 @@ impl Default for DatabaseSettings {
     }
 }
 
-/// Where the master keys are kept.
+/// Where the signing keys are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeyringSettings {

@@ -3,6 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -17,16 +18,21 @@ use crate::{
     proto::{key_admin_server::KeyAdmin, *},
 };
 
+/// How many calls are carried out at once; others wait for their turn. Each waits for the
+/// one connection that writes anyway, and must not keep questions of `Introspect` waiting.
+const CALLS_MAX: usize = 64;
+
 /// The service over the use cases.
 pub struct KeyAdminService {
     admin: Arc<Admin>,
     back: Back,
+    places: Arc<Semaphore>,
 }
 
 impl KeyAdminService {
     /// The service over these use cases, carried out there.
     pub fn new(admin: Arc<Admin>, back: Back) -> Self {
-        Self { admin, back }
+        Self { admin, back, places: Arc::new(Semaphore::new(CALLS_MAX)) }
     }
 
     /// Carries out a use case in the name of the caller.
@@ -39,9 +45,16 @@ impl KeyAdminService {
         T: Send + 'static,
         F: Future<Output = Result<T, AdminError>> + Send + 'static,
     {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        // Asked once there is a place: what was revoked while the call waited counts.
         let caller = caller(&request).await?;
         let work = act(Arc::clone(&self.admin), caller, request.into_inner());
-        let outcome = self.back.run(work).await.map_err(stopped)?;
+        let kept = async move {
+            let outcome = work.await;
+            drop(place);
+            outcome
+        };
+        let outcome = self.back.run(kept).await.map_err(stopped)?;
         outcome.map(Response::new).map_err(Status::from)
     }
 }

@@ -86,13 +86,14 @@ fn invalid(faults: &[Fault]) -> Status {
     // A list that was cut ends with a fault of no field.
     let is_cut = faults.last().is_some_and(|last| last.field.is_empty());
     let at_least = if is_cut { "more than " } else { "" };
-    if shown.len() < faults.len() {
-        let left = faults.len() - shown.len();
+    let count = faults.len() - usize::from(is_cut);
+    if shown.len() < count {
+        let left = count - shown.len();
         details.add_bad_request_violation("", format!("{at_least}{left} more fields are wrong"));
     }
     let message = match &*shown {
         [Fault { field, description }] if faults.len() == 1 => format!("{field}: {description}"),
-        _ => format!("{at_least}{} fields are wrong", faults.len()),
+        _ => format!("{at_least}{count} fields are wrong"),
     };
     status(Code::InvalidArgument, message, details)
 }

@@ -1,7 +1,8 @@
 //! Makes a change.
 //!
-//! Locks are taken in one order, so that on a database with several writers none
-//! waits for another in a circle: the subject, what the change rests on, the counter.
+//! Locks are taken in this order: the subject, what the change rests on, the counter.
+//! SQLite has one writer; on a database with several, two changes that rest on each
+//! other's subjects would wait for one another, and one be refused.
 //! From then on changes are one after another, and commit order is revision order.
 
 use ring::rand::{SecureRandom as _, SystemRandom};

@@ -120,7 +120,7 @@ impl Admin {
         let subject = self.subject(caller, name).await?;
         // Before the rules are asked, which may have changed since.
         if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
-            return Ok(Changed::new(subject.record));
+            return self.key_now(&subject.name).await.map(Changed::new);
         }
         let before = &subject.record.key.value;
         check_fixed(draft, before, &mut faults);
@@ -173,7 +173,7 @@ impl Admin {
         }
         let subject = self.named_subject(caller, named, faults).await?;
         if self.remembered(caller, &named.intent).await?.is_some() {
-            return Ok(unissued(subject.record));
+            return self.key_now(&subject.name).await.map(unissued);
         }
         check_etag(&named.etag, &subject.record.key, &subject.name)?;
         let key = subject.record.key.value.clone();
@@ -204,7 +204,7 @@ impl Admin {
     ) -> Result<KeyRecord, AdminError> {
         let subject = self.named_subject(caller, request, Faults::new()).await?;
         if self.remembered(caller, &request.intent).await?.is_some() {
-            return Ok(subject.record);
+            return self.key_now(&subject.name).await;
         }
         check_etag(&request.etag, &subject.record.key, &subject.name)?;
         let before = &subject.record.key.value;

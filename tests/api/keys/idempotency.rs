@@ -23,9 +23,19 @@ async fn events_after(root: &mut Caller, revision: i64) -> Vec<proto::Event> {
 
 #[tokio::test]
 async fn a_hundred_creations_with_one_request_id_make_one_key_and_show_its_secret_once() {
+    one_of_a_hundred_is_made("").await;
+}
+
+#[tokio::test]
+async fn so_they_do_where_the_request_names_the_key() {
+    one_of_a_hundred_is_made("ci").await;
+}
+
+async fn one_of_a_hundred_is_made(key_id: &str) {
     let (_server, mut root) = Server::with_workspaces().await;
     let head = root.head().await;
-    let request = CreateKeyRequest { request_id: request_id(), ..creation(reader()) };
+    let key_id = key_id.to_owned();
+    let request = CreateKeyRequest { key_id, request_id: request_id(), ..creation(reader()) };
     let calls = (0..CALLS).map(|_| {
         let (mut root, request) = (root.clone(), request.clone());
         async move { root.admin.create_key(request).await.unwrap().into_inner() }

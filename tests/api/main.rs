@@ -15,6 +15,7 @@ mod isolation;
 mod keys;
 mod policies;
 mod principals;
+mod reads;
 mod server;
 mod support;
 mod workspaces;

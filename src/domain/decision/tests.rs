@@ -247,6 +247,17 @@ fn the_role_is_a_ceiling_over_the_key() {
 }
 
 #[test]
+fn a_role_that_the_policy_lost_with_all_others_allows_nothing() {
+    let decide = |role: &str| {
+        let mut case = Case::owned(role, &[]);
+        case.policy.roles.clear();
+        case.decide(None, &["sites:read"], None)
+    };
+    assert_eq!(decide("owner"), Some(Denial::InsufficientScope));
+    assert_eq!(decide(""), None);
+}
+
+#[test]
 fn a_grant_on_some_resources_counts_on_those_alone() {
     let on = |resource, unmatched_resource| {
         let mut case = Case::new();

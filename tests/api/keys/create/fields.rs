@@ -303,3 +303,16 @@ async fn what_the_server_alone_says_is_not_taken_from_the_request() {
     let lost = proto::GetKeyRequest { name: "workspaces/other/keys/mine".into() };
     refused(root.admin.get_key(lost).await, Code::NotFound, "RESOURCE_NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_record_is_bounded_as_a_whole() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let of = |count: usize| {
+        let resource = |number: usize| format!("{number}-{}", "r".repeat(900));
+        let grants = (0..count)
+            .map(|number| proto::Grant { scope: "sites:read".into(), resource: resource(number) });
+        proto::Key { grants: grants.collect(), ..reader() }
+    };
+    assert_eq!(stored(&mut root, of(100)).await.grants.len(), 100);
+    assert_eq!(fault(&mut root, of(200)).await.0, "key");
+}

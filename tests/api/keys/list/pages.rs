@@ -168,3 +168,33 @@ async fn garbage_is_no_token() {
         assert_eq!(wrong_fields(root.admin.list_keys(query).await), ["page_token"]);
     }
 }
+
+#[tokio::test]
+async fn a_page_of_large_keys_ends_early_and_the_list_goes_on() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let grants = (0..110).map(|number| keyward::proto::Grant {
+        scope: "sites:read".into(),
+        resource: format!("{number}-{}", "r".repeat(1_000)),
+    });
+    let large = keyward::proto::Key { grants: grants.collect(), ..crate::support::reader() };
+    for _ in 0..25 {
+        root.create_key("acme", "", large.clone()).await;
+    }
+    let mut request = keyward::proto::ListKeysRequest {
+        parent: "workspaces/acme".to_owned(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let mut sizes = Vec::new();
+    loop {
+        let page = root.admin.list_keys(request.clone()).await.unwrap().into_inner();
+        sizes.push(page.keys.len());
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        assert!(sizes.len() < 25, "the list goes on");
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 25);
+    assert!(sizes.len() > 1, "{sizes:?}");
+}

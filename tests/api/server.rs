@@ -2,5 +2,6 @@
 
 mod bodies;
 mod ending;
+mod fairness;
 mod health;
 mod reflection;

@@ -63,8 +63,7 @@ impl From<Refused> for AdminError {
 
 /// Refuses a request for all that is wrong with it.
 pub(super) fn invalid(faults: Faults) -> AdminError {
-    settle(faults, None::<std::convert::Infallible>)
-        .map_or_else(|error| error, |never| match never {})
+    AdminError::Invalid(faults.finish().err().unwrap_or_default())
 }
 
 /// Ends the parsing of a request: its parts where all are there and nothing is wrong.

@@ -57,11 +57,7 @@ struct Token<C> {
 
 impl Paging {
     fn query(&self) -> [u8; 8] {
-        let mut query = [0; 8];
-        for (to, from) in query.iter_mut().zip(self.fingerprint) {
-            *to = from;
-        }
-        query
+        self.fingerprint.first_chunk().copied().unwrap_or_default()
     }
 
     /// The page that is asked for, with one more than fits, which tells whether

@@ -23,7 +23,7 @@ use crate::domain::{
     fault::Faults,
     live::{Facts, Stored},
     name::{Id, WorkspaceName},
-    policy::CompiledPolicy,
+    policy::{self, CompiledPolicy, effects::Effects},
     ports::{
         Change, Clock, Guard, NewRequest, Records, RememberedAs, RememberedRequest, RequestKey,
         StoreError, Write,
@@ -42,13 +42,12 @@ pub use paging::{Paged, Paging};
 pub use record::NamedPolicy;
 pub use request::{
     CreateKey, CreatePrincipal, CreateResource, EventFilter, GrantDraft, KeyDraft, KeyFilter,
-    Named, PolicyDraft, PrincipalDraft, RotateKey, UpdateKey, UpdateResource, WorkspaceDraft,
+    Named, PolicyDraft, PrincipalDraft, RotateKey, UpdateKey, UpdatePolicy, UpdateResource,
+    WorkspaceDraft,
 };
 
 /// How often a change is tried when others change the same records meanwhile.
 const ATTEMPTS_MAX: usize = 32;
-/// The largest policy, in bytes as JSON.
-const POLICY_SIZE_MAX: usize = 512 * 1024;
 /// The largest other record, in bytes as JSON: a page of them must fit into memory.
 const RECORD_SIZE_MAX: usize = 128 * 1024;
 /// For how long a `request_id` is remembered.
@@ -82,6 +81,15 @@ pub struct Changed<T> {
     pub record: T,
     /// What is legal but risky in it.
     pub warnings: Vec<Warning>,
+}
+
+/// What a change of a policy led to.
+#[derive(Debug)]
+pub struct PolicyChange {
+    /// The policy.
+    pub changed: Changed<Stored<NamedPolicy>>,
+    /// What it does to live keys. None for a repeated request.
+    pub effects: Option<Effects>,
 }
 
 /// A key that was made or rotated.
@@ -195,6 +203,7 @@ impl Admin {
                     self.records.workspace(&name).await?.map(|now| now.revision)
                 }
                 Guard::Policy(name) => self.records.rules(&name).await?.map(|now| now.revision),
+                Guard::Under(name) => Some(self.records.newest_under(&name).await?),
             };
             if now != Some(revision) {
                 return Ok(true);
@@ -338,7 +347,7 @@ impl Plan {
     /// Refuses a record that is larger than lists of them could bear.
     fn check_size(&self) -> Result<(), AdminError> {
         let (field, most) = match self.write {
-            Write::Policy(..) => ("policy", POLICY_SIZE_MAX),
+            Write::Policy(..) => ("policy", policy::SIZE_MAX),
             Write::Workspace(..) => ("workspace", RECORD_SIZE_MAX),
             Write::Principal(..) => ("principal", RECORD_SIZE_MAX),
             Write::Key(..) => ("key", RECORD_SIZE_MAX),

@@ -9,6 +9,7 @@ use crate::domain::{
     live::LiveKey,
     network::parse_address,
     ports::{Clock, FindKey, StoreError},
+    scope::ScopeSet,
     secret::Keyring,
     system::SystemScope,
     time::Timestamp,
@@ -41,6 +42,8 @@ pub struct Question<'a> {
     pub class: &'a str,
     /// What it takes of the rate limits.
     pub cost: i64,
+    /// Whether all is to be said, rather than the decision alone.
+    pub full: bool,
 }
 
 /// A decision with what it rests on.
@@ -48,6 +51,8 @@ pub struct Question<'a> {
 pub struct Answer {
     /// The decision.
     pub decision: Decision,
+    /// What the key may do on the resource, where all is to be said.
+    pub effective: ScopeSet,
     /// The key. None: the secret is none of ours, or not to be known of.
     pub key: Option<Arc<LiveKey>>,
     /// Whether a secret was sent at all.
@@ -141,12 +146,15 @@ impl Introspection {
         let known = key.filter(|key| caller.reach(SCOPE, &key.key().name).is_ok());
         let Some(key) = known.filter(|key| !key.is_replaced(now)) else {
             let presented = !question.secret.is_empty();
-            return Ok(Answer { decision: Denial::InvalidKey.into(), key: None, presented });
+            let decision = Denial::InvalidKey.into();
+            return Ok(Answer { decision, effective: ScopeSet::new(), key: None, presented });
         };
         let resource = Some(question.resource).filter(|resource| !resource.is_empty());
         let inquiry = Inquiry { client, required_scopes: question.required_scopes, resource };
         let decision = key.decide(&inquiry, now)?;
-        Ok(Answer { decision, key: Some(key), presented: true })
+        let effective =
+            if question.full { key.effective(&inquiry, &decision) } else { ScopeSet::new() };
+        Ok(Answer { decision, effective, key: Some(key), presented: true })
     }
 }
 

@@ -13,6 +13,7 @@ mod keyring;
 mod listing;
 mod open;
 mod read;
+mod under;
 mod verify;
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -29,7 +30,7 @@ pub use verify::{BrokenChain, Verified, VerifyError};
 
 use crate::domain::{
     event::{Event, Revision},
-    live::{LiveKey, Stored},
+    live::{Facts, LiveKey, Stored},
     name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, Policy},
     ports::{
@@ -203,6 +204,28 @@ impl Records for Store {
         page: &Page<KeyCursor>,
     ) -> Result<Vec<KeyRecord>, StoreError> {
         listing::keys(&self.snapshot().await?, query, page).await
+    }
+
+    async fn live_keys(
+        &self,
+        policy: &PolicyName,
+        since: Revision,
+        now: Timestamp,
+        page: &Page<KeyName>,
+    ) -> Result<Vec<Facts>, StoreError> {
+        under::live_keys(&self.readers, policy, since, now, page).await
+    }
+
+    async fn workspaces_under(
+        &self,
+        policy: &PolicyName,
+        page: &Page<Id>,
+    ) -> Result<Vec<Stored<Workspace>>, StoreError> {
+        under::workspaces(&self.readers, policy, page).await
+    }
+
+    async fn newest_under(&self, policy: &PolicyName) -> Result<Revision, StoreError> {
+        under::newest(&self.readers, policy).await.map(Revision)
     }
 
     async fn events(

@@ -238,6 +238,7 @@ impl Changer {
         let request = proto::UpdatePolicyRequest {
             policy: Some(policy),
             update_mask: mask("roles"),
+            force: true,
             ..Default::default()
         };
         let updated = self.root.admin.update_policy(request).await.unwrap().into_inner();

@@ -42,7 +42,15 @@ const STAMPEDE: usize = 1_000;
 const CONNECTIONS: usize = 4;
 
 fn question(secret: &str) -> Question<'_> {
-    Question { secret, client_ip: "", required_scopes: &[], resource: "", class: "", cost: 0 }
+    Question {
+        secret,
+        client_ip: "",
+        required_scopes: &[],
+        resource: "",
+        class: "",
+        cost: 0,
+        full: true,
+    }
 }
 
 /// Asks about secrets, both as those of clients and as that of the caller: each is

@@ -21,6 +21,8 @@ mod records;
 mod sample;
 #[path = "store/together.rs"]
 mod together;
+#[path = "store/under.rs"]
+mod under;
 
 /// Makes a test of each behaviour for each kind of database.
 macro_rules! conformance {
@@ -70,7 +72,8 @@ conformance! {
         a_key_is_found_with_all_that_it_rests_on
         a_replaced_secret_finds_its_key_and_says_since_when
         every_change_is_seen_at_once
-        a_policy_that_has_faults_is_corrupt_and_not_quoted;
+        a_policy_that_would_be_refused_today_is_still_answered_by
+        what_cannot_be_read_is_corrupt_and_not_quoted;
     events:
         events_are_filtered_and_paged
         an_empty_log_is_whole
@@ -85,6 +88,13 @@ conformance! {
         a_request_is_done_once
         one_of_many_changes_of_a_revision_is_made
         a_change_is_made_although_nobody_waits_for_it;
+    under:
+        live_keys_of_all_workspaces_are_read_in_parts
+        keys_that_ended_or_are_of_another_policy_are_not_read
+        workspaces_are_read_by_name_and_policy
+        the_newest_change_is_of_whatever_is_in_the_workspaces
+        keys_are_read_that_changed_since_themselves_or_their_surroundings
+        a_guard_of_all_that_is_under_a_policy_refuses_the_change;
     migrating:
         the_schema_goes_up_down_and_up
         a_newer_schema_is_refused_by_name

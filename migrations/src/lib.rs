@@ -2,6 +2,7 @@
 //! for a new one are in `README.md`.
 
 mod m20261122_000001_create_tables;
+mod m20261122_000002_add_plans;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_create_tables::Migration)]
+        vec![
+            Box::new(m20261122_000001_create_tables::Migration),
+            Box::new(m20261122_000002_add_plans::Migration),
+        ]
     }
 }
 

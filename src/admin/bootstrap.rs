@@ -86,7 +86,9 @@ impl Admin {
             constraint: Vec::new(),
             allowed_cidrs: AllowedNetworks::default(),
             expire_time: None,
+            plan: String::new(),
             labels: std::collections::BTreeMap::new(),
+            minting_key: None,
             revoke_time: None,
         };
         let actor = if force { ACTOR_FORCED } else { ACTOR };

@@ -3,6 +3,7 @@
 use crate::domain::{
     caller::Refused,
     fault::{Fault, Faults},
+    policy::effects::Effects,
     ports::StoreError,
 };
 
@@ -40,6 +41,15 @@ pub enum AdminError {
     /// The principal is disabled.
     #[error("{0} is disabled")]
     PrincipalDisabled(String),
+    /// A key made on behalf of another would exceed it, in these fields.
+    #[error("the key is broader than the minting key, in: {}", .0.join(","))]
+    BroaderThanMintingKey(Vec<&'static str>),
+    /// The key on whose behalf another was to be made does not work.
+    #[error("{0} does not work")]
+    MintingKeyNotActive(String),
+    /// Live keys would lose something.
+    #[error("live keys would lose something: {0:?}")]
+    LiveKeysAffected(Box<Effects>),
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoEntropy,

@@ -2,9 +2,11 @@
 
 mod change;
 mod draft;
+mod minting;
+mod presets;
 mod read;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Actor, Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
@@ -19,7 +21,7 @@ use crate::domain::{
     key::Key,
     live::{Facts, LiveKey, Stored},
     name::{Id, KeyName, PrincipalName, WorkspaceName},
-    policy::CompiledPolicy,
+    policy::{CompiledPolicy, KeyType},
     ports::{Guard, KeyRecord, NewSecret, SecretRecord, Write},
     principal::Principal,
     secret::{Minted, Prefix},
@@ -32,14 +34,6 @@ pub use read::{IdentifiedKey, SecretState};
 
 const READ: SystemScope = SystemScope::KeysRead;
 const WRITE: SystemScope = SystemScope::KeysWrite;
-
-/// Notes a plan that the policy does not have.
-pub(super) fn check_plan(plan: &str, field: &str, faults: &mut Faults) {
-    if !plan.is_empty() {
-        let shown: String = plan.chars().take(100).collect();
-        faults.note(field, format_args!("the policy has no plan {shown:?}"));
-    }
-}
 
 impl Admin {
     /// Makes a key. Its secret is in the answer and nowhere else.
@@ -70,16 +64,7 @@ impl Admin {
             "" => None,
             id => Some(faults.take("key_id", id.parse::<Id>())),
         };
-        for (place, preset) in presets.iter().take(100).enumerate() {
-            let shown: String = preset.chars().take(100).collect();
-            faults.note(
-                format!("presets[{place}]"),
-                format_args!("the policy has no preset {shown:?}"),
-            );
-        }
-        if !minting_key.is_empty() {
-            faults.note("minting_key", "is not served by this version; leave it empty");
-        }
+        let minting_key = minting::named(caller, minting_key, &mut faults)?;
         let Some(parent) = parent else {
             draft.check_form(&mut faults);
             return Err(invalid(faults));
@@ -92,7 +77,8 @@ impl Admin {
         }
         let site = self.site(&parent).await?;
         let now = self.now();
-        let parsed = draft.read(&parent, &site.policy, now, &mut faults);
+        presets::check(presets, &site.policy, &mut faults);
+        let parsed = draft.read(&parent, &site.policy, !presets.is_empty(), now, &mut faults);
         let parsed = settle(faults, parsed)?;
         let id = id.flatten().map_or_else(|| self.new_id(), Ok)?;
         let name = KeyName { workspace: parent.workspace.clone(), key: id };
@@ -102,12 +88,21 @@ impl Admin {
             let repeated = self.repeated(caller, intent).await?;
             return repeated.ok_or_else(|| AdminError::Exists(name.to_string()));
         }
-        let principal = self.owner(&parent, draft).await?;
-        let key = Key { name, ..parsed };
+        let kind = site.policy.named_key_type(&parsed.key_type);
+        let principal = self.owner(&parent, draft, kind).await?;
+        let mut key = Key { name, ..parsed };
+        let role = principal.as_ref().map(|owner| owner.value.role.as_str());
+        presets::expand(presets, &site.policy, role, &mut key)?;
+        let mut guards = site.guards();
+        if let Some(name) = minting_key {
+            let minter = self.minter(&name, &parent, &site, now).await?;
+            minter.check(&key, &site, now)?;
+            guards.extend(minter.guards());
+            key.minting_key = Some(name.key);
+        }
         let live = site.live(fresh(key.clone(), now), principal.clone());
         caller.may_handle(&live)?;
         let warnings = risks(&live);
-        let mut guards = site.guards();
         guards.extend(principal.map(|owner| (Guard::Principal(owner.value.name), owner.revision)));
         let plan = KeyPlan::new(Kind::KeyCreated, guards);
         let mut issued = self.issue(Actor::Caller(caller), intent, &site.policy, plan, key).await?;
@@ -128,17 +123,26 @@ impl Admin {
         self.key_now(&name).await.map(unissued).map(Some)
     }
 
-    /// The owner of a key about to be made, who must be of the same workspace and enabled.
+    /// The owner of a key about to be made, who must be of the same workspace, of a kind
+    /// that keys of its type are for, and enabled.
     async fn owner(
         &self,
         parent: &WorkspaceName,
         draft: &super::KeyDraft,
+        kind: Option<&KeyType>,
     ) -> Result<Option<Stored<Principal>>, AdminError> {
         let Ok(name) = draft.principal.parse::<PrincipalName>() else { return Ok(None) };
         if name.parent() != *parent {
             return Err(AdminError::not_found(&name));
         }
         let owner = self.principal_now(&name).await?;
+        if let Some(kind) = kind
+            && let Err(wrong) = owner.value.kind.is_among(&kind.principal_kinds)
+        {
+            let mut faults = Faults::new();
+            faults.note("key.principal", format_args!("the key type {:?} {wrong}", kind.name));
+            return Err(invalid(faults));
+        }
         if owner.value.disabled {
             return Err(AdminError::PrincipalDisabled(name.to_string()));
         }
@@ -164,13 +168,21 @@ impl Admin {
         let minted =
             self.keyring.mint(&prefix, self.entropy.as_ref()).map_err(|_| AdminError::NoEntropy)?;
         let Minted { secret, digest } = minted;
-        let older_until = Timestamp::MIN;
+        let older_until = match plan.grace {
+            Duration::ZERO => Timestamp::MIN,
+            grace => self.now().after(grace).unwrap_or(Timestamp::MAX),
+        };
         let new = NewSecret { digest, version: self.keyring.current().version(), older_until };
         let replaced = plan.replaced.clone();
         let stored = self.write_key(actor, intent, plan, key, Some(new)).await?;
+        let now = self.now();
         let ended = |record: SecretRecord| {
-            let replaced = record.replaced.or(Some(older_until));
-            SecretRecord { replaced, ..record }
+            let replaced = match record.replaced {
+                None => older_until,
+                Some(end) if now < end => Timestamp::MIN,
+                Some(end) => end,
+            };
+            SecretRecord { replaced: Some(replaced), ..record }
         };
         let newest = SecretRecord { create_time: stored.update_time, replaced: None };
         let secrets = std::iter::once(newest).chain(replaced.into_iter().map(ended)).collect();
@@ -189,7 +201,7 @@ impl Admin {
         after: Key,
         secret: Option<NewSecret>,
     ) -> Result<Stored<Key>, AdminError> {
-        let KeyPlan { kind, guards, before, replaced: _ } = plan;
+        let KeyPlan { kind, guards, before, replaced: _, grace: _ } = plan;
         let stamp = before.as_ref().map(Stored::stamp);
         let plan = Plan {
             guards,
@@ -210,12 +222,14 @@ pub(super) struct KeyPlan {
     guards: Vec<(Guard, Revision)>,
     before: Option<Stored<Key>>,
     replaced: Vec<SecretRecord>,
+    /// How long the secret that is replaced still works.
+    grace: Duration,
 }
 
 impl KeyPlan {
     /// The making of a key.
     pub(super) fn new(kind: Kind, guards: Vec<(Guard, Revision)>) -> Self {
-        Self { kind, guards, before: None, replaced: Vec::new() }
+        Self { kind, guards, before: None, replaced: Vec::new(), grace: Duration::ZERO }
     }
 }
 
@@ -267,6 +281,10 @@ fn risks(live: &LiveKey) -> Vec<Warning> {
         if policy.is_isolated(scope) {
             let description =
                 format!("the policy isolates {:?}: grant it only on purpose", grant.scope);
+            warn(WarningCode::IsolatedScope, field(), description);
+        }
+        if policy.leads_to_isolated(scope) {
+            let description = format!("{:?} implies a scope that is isolated", grant.scope);
             warn(WarningCode::IsolatedScope, field(), description);
         }
         if policy.is_admin_like(scope) {

@@ -1,6 +1,6 @@
 //! Which fields an update changes (AIP-134, AIP-161).
 
-use crate::domain::fault::{Faults, nearest};
+use crate::domain::fault::{Faults, nearest, without_secrets};
 
 /// The fields that an update names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Mask {
             } else if path == "*" {
                 faults.note(field, "\"*\" stands alone or not at all");
             } else if !changeable.contains(&path.as_str()) {
-                let shown: String = path.chars().take(80).collect();
+                let shown: String = without_secrets(path).chars().take(80).collect();
                 let all = changeable.join(", ");
                 faults.note(
                     field,

@@ -14,8 +14,7 @@ use crate::domain::{
     live::Stored,
     name::{Id, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, compiled::unknown},
-    principal::{CONFINED_TO_MAX, Principal},
-    resource::Pattern,
+    principal::{CONFINED_TO_MAX, Principal, PrincipalKind},
     system::{self, SystemScope},
 };
 
@@ -23,13 +22,22 @@ const READ: SystemScope = SystemScope::PrincipalsRead;
 const WRITE: SystemScope = SystemScope::PrincipalsWrite;
 
 impl PrincipalDraft {
-    fn check_role(&self, policy: &CompiledPolicy, faults: &mut Faults) {
+    fn check_role(
+        &self,
+        kind: Option<PrincipalKind>,
+        policy: &CompiledPolicy,
+        faults: &mut Faults,
+    ) {
         let role = self.role.as_str();
         if policy.has_roles() && role.is_empty() {
             faults.note("principal.role", "is required: the policy has roles");
         } else if !role.is_empty() && policy.role(role).is_none() {
             let roles = policy.document().roles.iter().map(|role| role.name.as_str());
             faults.note("principal.role", unknown("role", role, nearest(role, roles)));
+        } else if let Some((kind, role)) = kind.zip(policy.named_role(role))
+            && let Err(wrong) = kind.is_among(&role.principal_kinds)
+        {
+            faults.note("principal.role", format_args!("{:?} {wrong}", role.name));
         }
     }
 
@@ -38,7 +46,7 @@ impl PrincipalDraft {
             return;
         }
         for (place, text) in self.confined_to.iter().enumerate() {
-            let parsed = Pattern::parse_constraint(&policy.document().resources, text);
+            let parsed = policy.constraint(text);
             faults.take(format!("principal.confined_to[{place}]"), parsed);
         }
     }
@@ -89,7 +97,7 @@ impl Admin {
         let is_repeated = faults.is_empty() && self.remembered(caller, intent).await?.is_some();
         let site = self.site(&parent).await?;
         if !is_repeated {
-            draft.check_role(&site.policy, &mut faults);
+            draft.check_role(draft.kind, &site.policy, &mut faults);
             draft.check_confined_to(&site.policy, &mut faults);
         }
         let ((id, title), kind) = settle(faults, id.zip(title).zip(draft.kind))?;
@@ -197,7 +205,7 @@ impl Admin {
             principal.title = title.unwrap_or_default();
         }
         if mask.names("role", !draft.role.is_empty()) {
-            draft.check_role(&site.policy, &mut faults);
+            draft.check_role(Some(stored.value.kind), &site.policy, &mut faults);
             principal.role.clone_from(&draft.role);
         }
         if mask.names("confined_to", !draft.confined_to.is_empty()) {

@@ -60,6 +60,15 @@ pub struct PolicyDraft {
     pub unread: Vec<(String, String)>,
 }
 
+/// Asks to change a policy.
+#[derive(Clone, Debug)]
+pub struct UpdatePolicy {
+    /// Which one, and how.
+    pub update: UpdateResource<PolicyDraft>,
+    /// Whether live keys may lose something.
+    pub force: bool,
+}
+
 /// A workspace as it was sent.
 #[derive(Clone, Debug, Default)]
 pub struct WorkspaceDraft {

@@ -10,9 +10,10 @@ use super::{
 use crate::domain::{
     caller::Caller,
     event::Kind,
-    fault::Faults,
+    fault::{Faults, nearest},
     live::Stored,
     name::{Id, PolicyName, Title, WorkspaceName},
+    policy::{Policy, compiled::unknown},
     ports::Guard,
     system::{self, SystemScope},
     workspace::Workspace,
@@ -26,8 +27,22 @@ impl WorkspaceDraft {
         faults.take("workspace.display_name", self.title.parse())
     }
 
-    fn check_plan(&self, faults: &mut Faults) {
-        super::keys::check_plan(&self.plan, "workspace.plan", faults);
+    /// Notes a plan that the policy does not have. To who may not read the policy, none of
+    /// its plans is named.
+    fn check_plan(&self, caller: &Caller, name: &PolicyName, policy: &Policy, faults: &mut Faults) {
+        if caller.reach(SystemScope::PoliciesRead, name).is_ok() {
+            check_plan(&self.plan, policy, "workspace.plan", faults);
+        } else if !self.plan.is_empty() && !policy.has_plan(&self.plan) {
+            faults.note("workspace.plan", unknown("plan", &self.plan, None));
+        }
+    }
+}
+
+/// Notes a plan that the policy does not have; no plan is one.
+pub(super) fn check_plan(plan: &str, policy: &Policy, field: &str, faults: &mut Faults) {
+    if !plan.is_empty() && !policy.has_plan(plan) {
+        let plans = policy.plans.iter().map(|known| known.name.as_str());
+        faults.note(field, unknown("plan", plan, nearest(plan, plans)));
     }
 }
 
@@ -61,7 +76,6 @@ impl Admin {
         }
         intent.check(&mut faults);
         let title = draft.title(&mut faults);
-        draft.check_plan(&mut faults);
         let policy = faults.take("workspace.policy", draft.policy.parse::<PolicyName>());
         if policy.as_ref() == Some(&system::policy_name()) {
             faults.note(
@@ -69,18 +83,27 @@ impl Admin {
                 "policies/system is for Keyward's own callers; make a policy of your own",
             );
         }
+        // Before what depends on the policy, which may have changed since the first time.
+        let is_repeated = faults.is_empty() && self.remembered(caller, intent).await?.is_some();
+        let rules = match policy.as_ref().filter(|_| !is_repeated) {
+            Some(policy) => self.records.policy(policy).await?,
+            None => None,
+        };
+        if let Some(rules) = &rules {
+            draft.check_plan(caller, &rules.value.0, &rules.value.1, &mut faults);
+        }
         let ((name, title), policy) = settle(faults, name.zip(title).zip(policy))?;
         let existing = self.records.workspace(&name).await?;
-        if self.remembered(caller, intent).await?.is_some() {
+        if is_repeated || self.remembered(caller, intent).await?.is_some() {
             return self.workspace_now(&name).await.map(Changed::new);
         }
         if existing.is_some() {
             return Err(AdminError::Exists(name.to_string()));
         }
-        let rules =
-            self.records.policy(&policy).await?.ok_or_else(|| AdminError::not_found(&policy))?;
+        let rules = rules.ok_or_else(|| AdminError::not_found(&policy))?;
         let guards = vec![(Guard::Policy(policy.clone()), rules.revision)];
-        let workspace = Workspace { name, title, policy, suspended: false };
+        let plan = draft.plan.clone();
+        let workspace = Workspace { name, title, policy, plan, suspended: false };
         let kind = Kind::WorkspaceCreated;
         self.put(Actor::Caller(caller), intent, kind, guards, None, workspace)
             .await
@@ -151,9 +174,6 @@ impl Admin {
         mask.check(&["display_name", "plan"], &["name", "policy"], &mut faults);
         let title =
             mask.names("display_name", !draft.title.is_empty()).then(|| draft.title(&mut faults));
-        if mask.names("plan", !draft.plan.is_empty()) {
-            draft.check_plan(&mut faults);
-        }
         let Some(name) = name else { return Err(invalid(faults)) };
         let stored = self.workspace_now(&name).await?;
         if name == system::workspace_name() {
@@ -166,13 +186,23 @@ impl Admin {
         if let Some(title) = title {
             workspace.title = title.unwrap_or_default();
         }
-        let workspace = settle(faults, Some(workspace))?;
-        if self.remembered(caller, intent).await?.is_some() {
+        // Before what depends on the policy as it is, which may have changed since the first time.
+        if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
             return self.workspace_now(&name).await.map(Changed::new);
         }
+        let mut guards = Vec::new();
+        if mask.names("plan", !draft.plan.is_empty()) {
+            let policy = &workspace.policy;
+            let rules =
+                self.records.policy(policy).await?.ok_or_else(|| AdminError::not_found(policy))?;
+            draft.check_plan(caller, &rules.value.0, &rules.value.1, &mut faults);
+            guards.push((Guard::Policy(policy.clone()), rules.revision));
+            workspace.plan.clone_from(&draft.plan);
+        }
+        let workspace = settle(faults, Some(workspace))?;
         check_etag(etag, &stored, &name)?;
         let kind = Kind::WorkspaceUpdated;
-        self.put(Actor::Caller(caller), intent, kind, Vec::new(), Some(stored), workspace)
+        self.put(Actor::Caller(caller), intent, kind, guards, Some(stored), workspace)
             .await
             .map(Changed::new)
     }

@@ -38,12 +38,11 @@ impl Caller {
     ///
     /// Where the key is one of a caller, and broader.
     pub fn may_handle(&self, key: &LiveKey) -> Result<(), Refused> {
-        if key.key().name.workspace != Id::system() || self.0.covers(key) {
+        if key.key().name.workspace != Id::system() {
             return Ok(());
         }
-        let fields = self.0.shortfall(key);
-        // Nothing but the owner's confinement is left, which only a constraint keeps to.
-        Err(Refused::Broader(if fields.is_empty() { vec!["constraint"] } else { fields }))
+        let fields = self.0.exceeded_by(key);
+        if fields.is_empty() { Ok(()) } else { Err(Refused::Broader(fields)) }
     }
 
     fn number(&self, scope: SystemScope) -> Option<ScopeId> {
@@ -74,7 +73,7 @@ impl Caller {
             Ok(path) => {
                 let number = self.number(scope);
                 self.0.admits(Some(&path))
-                    && number.is_some_and(|number| self.0.scopes_on(Some(&path)).contains(number))
+                    && number.is_some_and(|number| self.0.holds(number, Some(&path)))
             }
             Err(_) => false,
         };
@@ -89,8 +88,8 @@ impl Caller {
     pub fn reach_all(&self, scope: SystemScope) -> Result<(), Refused> {
         self.require(scope)?;
         let number = self.number(scope);
-        let reached = self.0.admits(None)
-            && number.is_some_and(|number| self.0.scopes_on(None).contains(number));
+        let reached =
+            self.0.admits(None) && number.is_some_and(|number| self.0.holds(number, None));
         if reached { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 }

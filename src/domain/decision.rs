@@ -57,9 +57,6 @@ impl Denial {
 pub struct Decision {
     /// Why not. None: the request may go on.
     pub denial: Option<Denial>,
-    /// What the key may do on the resource. Empty for a key that does not work or
-    /// does not reach the resource.
-    pub effective: ScopeSet,
     /// The required scopes that are missing.
     pub missing: Vec<ScopeId>,
 }
@@ -141,9 +138,8 @@ impl LiveKey {
             let hidden = document.hide_existence;
             return if hidden { Denial::NotFound } else { Denial::OutsideConstraint }.into();
         }
-        let effective = self.scopes_on(resource);
         let missing: Vec<ScopeId> =
-            required.iter().copied().filter(|scope| !effective.contains(*scope)).collect();
+            required.iter().copied().filter(|scope| !self.holds(*scope, resource)).collect();
         let denial = (!missing.is_empty()).then(|| {
             let elsewhere = self.scopes_anywhere();
             let unmatched = missing.iter().all(|scope| elsewhere.contains(*scope));
@@ -156,8 +152,19 @@ impl LiveKey {
         });
         match denial {
             Some(denial @ Denial::NotFound) => denial.into(),
-            denial => Decision { denial, effective, missing },
+            denial => Decision { denial, missing },
         }
+    }
+
+    /// What the key may do on the resource of an inquiry that was decided so. Nothing for a
+    /// key that does not work or does not reach the resource.
+    pub fn effective(&self, inquiry: &Inquiry<'_>, decision: &Decision) -> ScopeSet {
+        if !matches!(decision.denial, None | Some(Denial::InsufficientScope)) {
+            return ScopeSet::new();
+        }
+        let grammar = &self.policy().document().resources;
+        let resource = inquiry.resource.and_then(|text| Path::parse(grammar, text).ok());
+        self.scopes_on(resource.as_ref())
     }
 }
 

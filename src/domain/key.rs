@@ -43,8 +43,12 @@ pub struct Key {
     pub allowed_cidrs: AllowedNetworks,
     /// From when on it no longer works. None: never.
     pub expire_time: Option<Timestamp>,
+    /// A plan of the policy, in place of the workspace's. Empty: the workspace's.
+    pub plan: String,
     /// Free pairs for people and tools.
     pub labels: BTreeMap<String, String>,
+    /// The key, in the same workspace, on whose behalf it was made. Never changes.
+    pub minting_key: Option<Id>,
     /// Since when it is revoked. None: it is not.
     pub revoke_time: Option<Timestamp>,
 }
@@ -54,6 +58,12 @@ impl Key {
     pub fn owner(&self) -> Option<PrincipalName> {
         let workspace = self.name.workspace.clone();
         self.principal.clone().map(|principal| PrincipalName { workspace, principal })
+    }
+
+    /// The name of the key on whose behalf it was made.
+    pub fn minter(&self) -> Option<KeyName> {
+        let workspace = self.name.workspace.clone();
+        self.minting_key.clone().map(|key| KeyName { workspace, key })
     }
 
     /// Whether it works at `now`, as far as the key alone tells.
@@ -162,7 +172,8 @@ pub fn check_labels(
     }
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._/-".contains(&b);
     for (key, value) in labels {
-        let shown: String = key.chars().take(LABEL_KEY_LENGTH_MAX).collect();
+        let shown: String =
+            super::fault::without_secrets(key).chars().take(LABEL_KEY_LENGTH_MAX).collect();
         if key.is_empty() || key.len() > LABEL_KEY_LENGTH_MAX || !key.bytes().all(fits) {
             faults.note(
                 format!("{field}[{shown:?}]"),

@@ -1,6 +1,8 @@
 //! A key as decisions need it: joined with its workspace, principal and policy,
 //! patterns parsed, scopes numbered.
 
+mod within;
+
 use std::sync::Arc;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     policy::CompiledPolicy,
     principal::Principal,
     resource::{Grammar, Path, Pattern},
-    scope::ScopeSet,
+    scope::{ScopeId, ScopeSet},
     time::Timestamp,
     workspace::Workspace,
 };
@@ -46,7 +48,7 @@ impl<T> Stored<T> {
 }
 
 /// All that a decision about one secret rests on, of one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// The key that the secret is of.
     pub key: Stored<Key>,
@@ -90,16 +92,6 @@ impl Bound {
             |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.matches(resource));
         self.0.as_ref().is_none_or(inside)
     }
-
-    fn covers(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(ours), Some(theirs)) => {
-                theirs.iter().all(|their| ours.iter().any(|our| our.covers(their)))
-            }
-        }
-    }
 }
 
 impl LiveKey {
@@ -107,9 +99,7 @@ impl LiveKey {
     pub fn new(facts: Facts, policy: Arc<CompiledPolicy>) -> Self {
         let grammar = &policy.document().resources;
         let ceiling = facts.principal.as_ref().map(|principal| &principal.value.role);
-        // A role that the policy does not have, or no longer, allows nothing.
-        let ceiling = ceiling.filter(|role| policy.has_roles() || !role.is_empty());
-        let ceiling = ceiling.map(|role| policy.role(role).cloned().unwrap_or_default());
+        let ceiling = ceiling.and_then(|role| policy.ceiling(role));
         let under = |set: &ScopeSet| match &ceiling {
             Some(ceiling) => set.intersection(ceiling),
             None => set.clone(),
@@ -171,6 +161,15 @@ impl LiveKey {
         self.constraint.admits(resource) && self.confinement.admits(resource)
     }
 
+    /// Whether it may do this on the resource: the test of a bit, and of one more for each
+    /// pattern that matches.
+    pub fn holds(&self, scope: ScopeId, resource: Option<&Path<'_>>) -> bool {
+        let here = |(pattern, scopes): &(Pattern, ScopeSet)| {
+            scopes.contains(scope) && pattern.matches(resource)
+        };
+        self.everywhere.contains(scope) || self.somewhere.iter().any(here)
+    }
+
     /// What it may do on the resource: perms(role) ∩ scopes(key), where a pattern matches.
     pub fn scopes_on(&self, resource: Option<&Path<'_>>) -> ScopeSet {
         let mut scopes = self.everywhere.clone();
@@ -189,41 +188,5 @@ impl LiveKey {
             scopes.extend(more);
         }
         scopes
-    }
-
-    /// In which fields of its record `other`, of the same policy, reaches further than
-    /// this key. An absent bound is never inside one.
-    pub fn shortfall(&self, other: &Self) -> Vec<&'static str> {
-        let (ours, theirs) = (self.key(), other.key());
-        let in_time = match (ours.expire_time, theirs.expire_time) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(ours), Some(theirs)) => theirs <= ours,
-        };
-        let held = [
-            ("grants", self.covers_scopes(other)),
-            ("constraint", self.constraint.covers(&other.constraint)),
-            ("allowed_cidrs", ours.allowed_cidrs.covers(&theirs.allowed_cidrs)),
-            ("expire_time", in_time),
-        ];
-        held.into_iter().filter(|(_, held)| !held).map(|(field, _)| field).collect()
-    }
-
-    /// Whether `other`, of the same policy, can do nothing that this key cannot:
-    /// in scopes, resources, networks and time.
-    pub fn covers(&self, other: &Self) -> bool {
-        self.shortfall(other).is_empty() && self.confinement.covers(&other.constraint)
-    }
-
-    fn covers_scopes(&self, other: &Self) -> bool {
-        let held = |pattern: &Pattern, scopes: &ScopeSet| {
-            let mut ours = self.everywhere.clone();
-            for (_, more) in self.somewhere.iter().filter(|(our, _)| our.covers(pattern)) {
-                ours.extend(more);
-            }
-            scopes.is_subset(&ours)
-        };
-        other.everywhere.is_subset(&self.everywhere)
-            && other.somewhere.iter().all(|(pattern, scopes)| held(pattern, scopes))
     }
 }

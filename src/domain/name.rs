@@ -6,6 +6,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::fault::without_secrets;
+
 /// The longest identifier, in characters (RFC 1035 labels).
 pub const ID_LENGTH_MAX: usize = 63;
 /// The longest title, in characters after trimming and normalisation.
@@ -84,7 +86,8 @@ pub struct InvalidName {
 
 impl InvalidName {
     fn new(pattern: &'static str, found: &str) -> Self {
-        let found = found.chars().take(ECHO_LENGTH_MAX).collect();
+        // Secrets first: half of one would no longer be seen to be one.
+        let found = without_secrets(found).chars().take(ECHO_LENGTH_MAX).collect();
         Self { pattern, found }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{Deed, Event, Kind, Revision},
     key::{Key, KeyState},
-    live::{LiveKey, Stored},
+    live::{Facts, LiveKey, Stored},
     name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, Policy},
     principal::Principal,
@@ -91,6 +91,23 @@ pub trait Records: FindKey {
         query: &KeyQuery,
         page: &Page<KeyCursor>,
     ) -> Result<Vec<KeyRecord>, StoreError>;
+    /// The live keys of all workspaces under a policy, with all that they rest on, by name:
+    /// those that changed after a revision, or whose owner or workspace did.
+    async fn live_keys(
+        &self,
+        policy: &PolicyName,
+        since: Revision,
+        now: Timestamp,
+        page: &Page<KeyName>,
+    ) -> Result<Vec<Facts>, StoreError>;
+    /// The workspaces under a policy by name, after the given one.
+    async fn workspaces_under(
+        &self,
+        policy: &PolicyName,
+        page: &Page<Id>,
+    ) -> Result<Vec<Stored<Workspace>>, StoreError>;
+    /// The newest change in the workspaces under a policy; 0 where there was none.
+    async fn newest_under(&self, policy: &PolicyName) -> Result<Revision, StoreError>;
     /// Events that fit a query, oldest first, after the given one.
     async fn events(
         &self,
@@ -275,6 +292,8 @@ pub enum Guard {
     Principal(PrincipalName),
     /// A key.
     Key(KeyName),
+    /// All that is in the workspaces under a policy, by the newest change of it.
+    Under(PolicyName),
 }
 
 /// What a change writes. Without an expected revision the record is new.
@@ -295,7 +314,7 @@ pub struct NewSecret {
     pub digest: Digest,
     /// The signing key that it was made with.
     pub version: KeyVersion,
-    /// From when on the key's older secrets, which worked until now, work no longer.
-    /// [`Timestamp::MIN`]: at once, also for a clock that is set back.
+    /// From when on the key's newest secret until now works no longer; one in its grace
+    /// stops at once. [`Timestamp::MIN`]: at once, also for a clock that is set back.
     pub older_until: Timestamp,
 }

@@ -1,5 +1,7 @@
 //! Owners of keys.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::{PrincipalName, Title};
@@ -34,4 +36,43 @@ pub enum PrincipalKind {
     Team,
     /// A program.
     Service,
+}
+
+impl PrincipalKind {
+    /// Whether it is among the kinds that something is for; for none is for any.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, where it is not.
+    pub fn is_among(self, kinds: &[Self]) -> Result<(), WrongKind> {
+        if kinds.is_empty() || kinds.contains(&self) {
+            Ok(())
+        } else {
+            Err(WrongKind { found: self, wanted: kinds.to_vec() })
+        }
+    }
+}
+
+impl fmt::Display for PrincipalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "USER",
+            Self::Team => "TEAM",
+            Self::Service => "SERVICE",
+        })
+    }
+}
+
+/// A principal is of another kind than something is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongKind {
+    found: PrincipalKind,
+    wanted: Vec<PrincipalKind>,
+}
+
+impl fmt::Display for WrongKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted: Vec<String> = self.wanted.iter().map(ToString::to_string).collect();
+        write!(f, "is for principals of the kind {}, not {}", wanted.join(" or "), self.found)
+    }
 }

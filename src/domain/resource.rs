@@ -6,10 +6,12 @@
 //! different resources, and no wildcard stands for the nothing in front of it.
 
 mod pattern;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use pattern::{InvalidPattern, Pattern};
+pub use shape::{InvalidShape, ResourceSegment, ResourceType, check_shape};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -3,6 +3,8 @@
 
 /// The longest name of a scope, in bytes.
 pub const NAME_LENGTH_MAX: usize = 100;
+/// What [`is_name`] asks of the characters of a name, as a regular expression.
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9._:/*-]+$";
 
 /// The number of a scope within its compiled policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,17 +80,28 @@ impl ScopeSet {
         self.without(other).is_empty()
     }
 
+    /// Whether some scope is in both.
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+
     /// Whether no scope is in it.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
+    /// How many scopes are in it.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Its scopes, in the policy's order.
     pub fn iter(&self) -> impl Iterator<Item = ScopeId> {
-        let bits = self.0.iter().enumerate().flat_map(|(place, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| place * 64 + bit)
-        });
-        bits.filter_map(ScopeId::at)
+        self.0.iter().enumerate().flat_map(|(place, word)| {
+            let bits = std::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
+            let bits = bits.take_while(|rest| *rest != 0).map(u64::trailing_zeros);
+            bits.filter_map(move |bit| ScopeId::at(place * 64 + bit as usize))
+        })
     }
 }
 
@@ -112,6 +125,13 @@ pub fn is_name(text: &str) -> bool {
 /// characters, also an empty one. Nothing for a text without one `*` or with several.
 pub fn split_glob(text: &str) -> Option<(&str, &str)> {
     text.split_once('*').filter(|(_, end)| !end.contains('*'))
+}
+
+/// Whether a name is of a glob; none is of a text that is no glob.
+pub fn is_of_glob(glob: &str, name: &str) -> bool {
+    split_glob(glob).is_some_and(|(start, end)| {
+        name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+    })
 }
 
 #[cfg(test)]

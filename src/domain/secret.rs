@@ -24,7 +24,7 @@ pub use keyring::{
     InvalidKeyVersion, InvalidKeyring, KeyVersion, Keyring, Minted, NoEntropy, Recognised,
     SigningKey,
 };
-pub use prefix::{InvalidPrefix, Prefix};
+pub use prefix::{InvalidPrefix, PREFIX_LENGTH_MAX, PREFIX_LENGTH_MIN, PREFIX_PATTERN, Prefix};
 
 use zeroize::Zeroizing;
 

@@ -38,6 +38,7 @@ macro_rules! scopes {
                 description: $description.to_owned(),
                 implies: vec![$($implies.to_owned()),*],
                 isolated: false,
+                class: String::new(),
             }),+]
         }
     };
@@ -95,6 +96,7 @@ pub fn policy() -> Policy {
         prefix: PREFIX.to_owned(),
         requires_principal: false,
         is_default: true,
+        principal_kinds: Vec::new(),
     };
     Policy {
         title: Title::default(),
@@ -111,6 +113,7 @@ pub fn workspace() -> Workspace {
         name: workspace_name(),
         title: Title::default(),
         policy: policy_name(),
+        plan: String::new(),
         suspended: false,
     }
 }

@@ -13,6 +13,8 @@ pub struct Workspace {
     pub title: Title,
     /// The rules that its keys follow. Never changes.
     pub policy: PolicyName,
+    /// A plan of the policy, for its keys. Empty: none.
+    pub plan: String,
     /// Whether none of its keys works.
     pub suspended: bool,
 }

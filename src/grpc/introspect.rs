@@ -33,7 +33,8 @@ impl Introspect for IntrospectService {
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
         let caller = caller(&request).await?;
-        let (question, full) = convert::introspect::question(request.get_ref());
+        let question = convert::introspect::question(request.get_ref());
+        let full = question.full;
         let answer = self.introspection.introspect(&caller, question).await?;
         Ok(Response::new(convert::introspect::answer(&answer, full)))
     }

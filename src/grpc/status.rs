@@ -1,7 +1,10 @@
 //! The one map from errors to codes and details (AIP-193). What is inside an error
 //! never reaches a caller: it is logged here, once, under an incident's number.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -13,6 +16,7 @@ use crate::{
         caller::Refused,
         decision::InvalidInquiry,
         fault::{Fault, without_secrets},
+        policy::effects::Effects,
         ports::StoreError,
     },
     introspect::{IntrospectError, NotAuthenticated},
@@ -133,10 +137,59 @@ impl From<AdminError> for Status {
                 let message = format!("{name} is disabled: enable it first");
                 of_resource(Code::FailedPrecondition, ErrorReason::PrincipalDisabled, name, message)
             }
+            AdminError::BroaderThanMintingKey(fields) => {
+                let fields = fields.join(",");
+                let message = format!("the key is broader than the minting key, in: {fields}");
+                let details = info(ErrorReason::BroaderThanMintingKey, [("fields", fields)]);
+                status(Code::PermissionDenied, message, details)
+            }
+            AdminError::MintingKeyNotActive(name) => {
+                let message = format!("{name} does not work, so it makes no keys");
+                of_resource(
+                    Code::FailedPrecondition,
+                    ErrorReason::MintingKeyNotActive,
+                    name,
+                    message,
+                )
+            }
+            AdminError::LiveKeysAffected(effects) => live_keys_affected(&effects),
             AdminError::NoEntropy => internal(&error),
             AdminError::Store(error) => error.into(),
         }
     }
+}
+
+/// How many names of a kind an error about live keys lists.
+const ORPHANS_SHOWN: usize = 10;
+/// How many bytes they are together, at the most, so that all kinds fit into trailers.
+const ORPHANS_BYTES_MAX: usize = 500;
+
+fn live_keys_affected(effects: &Effects) -> Status {
+    let Effects { orphaned_scopes, orphaned_prefixes, orphaned_plans, .. } = effects;
+    let list = |names: &BTreeSet<String>| {
+        let mut room = ORPHANS_BYTES_MAX;
+        let shown = names.iter().take(ORPHANS_SHOWN).take_while(|name| {
+            let fits = name.len() < room;
+            room = room.saturating_sub(name.len() + 1);
+            fits
+        });
+        shown.cloned().collect::<Vec<_>>().join(",")
+    };
+    let keys = effects.keys_losing_scopes;
+    let (scopes, prefixes) = (list(orphaned_scopes), list(orphaned_prefixes));
+    let plans = list(orphaned_plans);
+    let orphans = [("scopes", &scopes), ("prefixes", &prefixes), ("plans", &plans)];
+    let orphans = orphans.into_iter().filter(|(_, names)| !names.is_empty());
+    let orphans: String = orphans
+        .map(|(what, names)| format!("; {what} in use that would be gone: {names}"))
+        .collect();
+    let message = format!(
+        "live keys that would lose scopes: {keys}{orphans}. Ask with validate_only for all \
+         effects, or set force"
+    );
+    let metadata =
+        [("keys", keys.to_string()), ("scopes", scopes), ("prefixes", prefixes), ("plans", plans)];
+    status(Code::FailedPrecondition, message, info(ErrorReason::LiveKeysAffected, metadata))
 }
 
 fn not_found(name: String) -> Status {
@@ -198,8 +251,8 @@ impl From<IntrospectError> for Status {
             IntrospectError::Refused(refused) => refused.into(),
             IntrospectError::Invalid(faults) => invalid(&faults),
             IntrospectError::Inquiry(InvalidInquiry::UnknownScope { scope, nearest }) => {
-                let shown: String = scope.chars().take(100).collect();
-                let shown = without_secrets(&shown);
+                // Secrets first: half of one would no longer be seen to be one.
+                let shown: String = without_secrets(&scope).chars().take(100).collect();
                 let hint = nearest
                     .as_ref()
                     .map(|near| format!("; did you mean {near:?}?"))

@@ -19,7 +19,7 @@ use super::{
         workspace,
     },
     error::{insert_error, store_error, unavailable},
-    read,
+    read, under,
 };
 use crate::domain::{
     event::{Event, Revision},
@@ -89,11 +89,19 @@ async fn apply(db: &DatabaseTransaction, change: &Change) -> Result<Revision, St
     }
     lock_subject(db, write).await?;
     for (guard, revision) in guards {
-        if lock_guard(db, guard).await? != Some(revision.0) {
+        if !holds(db, guard, *revision).await? {
             return Err(StoreError::Conflict);
         }
     }
     let (counter, nonce) = next_revision(db).await?;
+    // From here on changes are one after another, and none is under way that would not be seen.
+    for (guard, revision) in guards {
+        if let Guard::Under(policy) = guard
+            && under::newest(db, policy).await? != revision.0
+        {
+            return Err(StoreError::Conflict);
+        }
+    }
     let revision = Revision(counter.revision);
     if let Some(request) = request {
         let row = request::row(request, &deed.subject, revision);
@@ -153,10 +161,16 @@ async fn lock_subject(db: &impl ConnectionTrait, write: &Write) -> Result<(), St
     }
 }
 
-/// The revision of what a change rests on, which stays so until the change is made.
-async fn lock_guard(db: &impl ConnectionTrait, guard: &Guard) -> Result<Option<i64>, StoreError> {
+/// Whether what a change rests on is of this revision, and stays so until the change is made.
+/// What is more than one record is looked at later, when nothing else changes.
+async fn holds(
+    db: &impl ConnectionTrait,
+    guard: &Guard,
+    revision: Revision,
+) -> Result<bool, StoreError> {
     let lock = LockType::Share;
-    match guard {
+    let found = match guard {
+        Guard::Under(_) => return Ok(true),
         Guard::Policy(name) => {
             revision_of::<policy::Entity>(
                 db,
@@ -183,7 +197,8 @@ async fn lock_guard(db: &impl ConnectionTrait, guard: &Guard) -> Result<Option<i
             let id = (name.workspace.to_string(), name.key.to_string());
             revision_of::<key::Entity>(db, id, key::Column::Revision, lock).await
         }
-    }
+    };
+    Ok(found? == Some(revision.0))
 }
 
 async fn revision_of<E: EntityTrait>(
@@ -273,14 +288,20 @@ async fn put_secret(
     secret: &NewSecret,
     time: Timestamp,
 ) -> Result<(), StoreError> {
-    secret::Entity::update_many()
-        .col_expr(secret::Column::ReplacedTime, Expr::value(secret.older_until.micros()))
-        .filter(secret::Column::Workspace.eq(record.name.workspace.as_str()))
-        .filter(secret::Column::Key.eq(record.name.key.as_str()))
-        .filter(secret::Column::ReplacedTime.is_null())
-        .exec(db)
-        .await
-        .map_err(store_error)?;
+    let replaced = secret::Column::ReplacedTime;
+    // What is in its grace first: the newest is about to be so itself.
+    for (which, end) in
+        [(replaced.gt(time.micros()), Timestamp::MIN), (replaced.is_null(), secret.older_until)]
+    {
+        secret::Entity::update_many()
+            .col_expr(replaced, Expr::value(end.micros()))
+            .filter(secret::Column::Workspace.eq(record.name.workspace.as_str()))
+            .filter(secret::Column::Key.eq(record.name.key.as_str()))
+            .filter(which)
+            .exec(db)
+            .await
+            .map_err(store_error)?;
+    }
     let row = secret::row(&record.name, secret, time);
     secret::Entity::insert(row).exec_without_returning(db).await.map_err(store_error)?;
     Ok(())

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::domain::{
     event::Revision,
-    fault::Faults,
     live::{Facts, LiveKey, Stored},
     name::PolicyName,
     policy::CompiledPolicy,
@@ -57,19 +56,13 @@ impl Policies {
         let Some(row) = db.query_one(&select(digest)).await.map_err(store_error)? else {
             return Ok(Found::Nothing);
         };
-        let workspace: Stored<Workspace> = workspace::Model::from_query_result(&row, WORKSPACE)
-            .map_err(store_error)?
-            .try_into()?;
-        let revision: i64 = row.try_get("", POLICY_REVISION).map_err(store_error)?;
-        let Some(compiled) =
-            self.compiled(db, workspace.value.policy.policy.as_str(), revision).await?
-        else {
+        let replaced = optional(row.try_get("", REPLACED).map_err(store_error)?);
+        let facts = Facts { replaced, ..facts(&row)? };
+        let (policy, revision) = &facts.policy;
+        let Some(compiled) = self.compiled(db, policy.policy.as_str(), revision.0).await? else {
             return Ok(Found::Moved);
         };
-        Ok(Found::Key(Arc::new(LiveKey::new(
-            facts(&row, workspace, Revision(revision))?,
-            compiled,
-        ))))
+        Ok(Found::Key(Arc::new(LiveKey::new(facts, compiled))))
     }
 
     /// A policy by name, compiled.
@@ -95,9 +88,8 @@ impl Policies {
             return Ok(compiled);
         }
         let document = from_json(&row.document, "policies.document")?;
-        let mut faults = Faults::new();
-        let compiled = CompiledPolicy::compile(document, "policy", &mut faults)
-            .ok_or_else(|| StoreError::Corrupt("policies.document has faults".to_owned()))?;
+        let compiled = CompiledPolicy::restore(document)
+            .ok_or_else(|| StoreError::Corrupt("policies.document is too large".to_owned()))?;
         let compiled = Arc::new(compiled);
         self.0.insert(entry, Arc::clone(&compiled));
         Ok(compiled)
@@ -124,19 +116,19 @@ const PRINCIPAL: &str = "principal_";
 const POLICY_REVISION: &str = "policy_revision";
 const REPLACED: &str = "replaced";
 
-fn facts(
-    row: &QueryResult,
-    workspace: Stored<Workspace>,
-    revision: Revision,
-) -> Result<Facts, StoreError> {
+/// The facts of a row with the columns of [`joined`]; the secret is one that nothing replaced.
+pub(super) fn facts(row: &QueryResult) -> Result<Facts, StoreError> {
+    let workspace = workspace::Model::from_query_result(row, WORKSPACE).map_err(store_error)?;
+    let workspace: Stored<Workspace> = workspace.try_into()?;
+    let revision: i64 = row.try_get("", POLICY_REVISION).map_err(store_error)?;
     let key = key::Model::from_query_result(row, KEY).map_err(store_error)?;
     let principal =
         Option::<principal::Model>::from_query_result(row, PRINCIPAL).map_err(store_error)?;
     Ok(Facts {
         key: key.try_into()?,
-        replaced: optional(row.try_get("", REPLACED).map_err(store_error)?),
+        replaced: None,
         principal: principal.map(TryInto::try_into).transpose()?,
-        policy: (workspace.value.policy.clone(), revision),
+        policy: (workspace.value.policy.clone(), Revision(revision)),
         workspace,
     })
 }
@@ -144,22 +136,31 @@ fn facts(
 fn select(digest: &Digest) -> SelectStatement {
     let secret = |column| Expr::col((secret::Entity, column));
     let key = |column| Expr::col((key::Entity, column));
+    joined()
+        .expr_as(secret(secret::Column::ReplacedTime), REPLACED)
+        .join(
+            JoinType::InnerJoin,
+            secret::Entity,
+            (key(key::Column::Workspace).eq(secret(secret::Column::Workspace)))
+                .and(key(key::Column::Id).eq(secret(secret::Column::Key))),
+        )
+        .and_where(secret(secret::Column::Digest).eq(digest.as_bytes().to_vec()))
+        .take()
+}
+
+/// Keys with all that they rest on.
+pub(super) fn joined() -> SelectStatement {
+    let key = |column| Expr::col((key::Entity, column));
     let workspace = |column| Expr::col((workspace::Entity, column));
     let principal = |column| Expr::col((principal::Entity, column));
+    let policy = |column| Expr::col((policy::Entity, column));
     let mut select = Query::select();
     columns::<key::Entity>(&mut select, KEY);
     columns::<workspace::Entity>(&mut select, WORKSPACE);
     columns::<principal::Entity>(&mut select, PRINCIPAL);
     select
-        .expr_as(Expr::col((policy::Entity, policy::Column::Revision)), POLICY_REVISION)
-        .expr_as(secret(secret::Column::ReplacedTime), REPLACED)
-        .from(secret::Entity)
-        .join(
-            JoinType::InnerJoin,
-            key::Entity,
-            (key(key::Column::Workspace).eq(secret(secret::Column::Workspace)))
-                .and(key(key::Column::Id).eq(secret(secret::Column::Key))),
-        )
+        .expr_as(policy(policy::Column::Revision), POLICY_REVISION)
+        .from(key::Entity)
         .join(
             JoinType::InnerJoin,
             workspace::Entity,
@@ -168,8 +169,7 @@ fn select(digest: &Digest) -> SelectStatement {
         .join(
             JoinType::InnerJoin,
             policy::Entity,
-            Expr::col((policy::Entity, policy::Column::Id))
-                .eq(workspace(workspace::Column::Policy)),
+            policy(policy::Column::Id).eq(workspace(workspace::Column::Policy)),
         )
         .join(
             JoinType::LeftJoin,
@@ -177,7 +177,6 @@ fn select(digest: &Digest) -> SelectStatement {
             (principal(principal::Column::Workspace).eq(key(key::Column::Workspace)))
                 .and(principal(principal::Column::Id).eq(key(key::Column::Principal))),
         )
-        .and_where(secret(secret::Column::Digest).eq(digest.as_bytes().to_vec()))
         .take()
 }
 

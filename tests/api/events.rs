@@ -104,7 +104,15 @@ async fn an_event_tells_who_changed_what_from_what_to_what() {
     assert_eq!((event.actor.as_str(), event.subject.as_str()), (ROOT, ACME));
     assert_eq!((event.kind(), event.workspace.as_str()), (EventKind::WorkspaceUpdated, ACME));
     assert_eq!(event.request_id, request_id);
-    let record = |title: &str| json!({ "name": ACME, "title": title, "policy": "policies/acme", "suspended": false });
+    let record = |title: &str| {
+        json!({
+            "name": ACME,
+            "title": title,
+            "policy": "policies/acme",
+            "plan": "",
+            "suspended": false,
+        })
+    };
     assert_eq!(parsed(&event.before_json), record("before"));
     assert_eq!(parsed(&event.after_json), record("after"));
     let earlier = &log[log.len() - 2];

@@ -3,6 +3,7 @@
 mod create;
 mod get;
 mod list;
+mod plans;
 mod resume;
 mod suspend;
 mod update;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyward::domain::{
     event::Revision,
-    key::Key,
+    key::{Grant, Key},
     live::LiveKey,
     ports::{Change, FindKey as _, Records as _, StoreError, Write},
 };
@@ -105,23 +105,37 @@ pub(crate) async fn every_change_is_seen_at_once(database: &impl Database) {
     assert_eq!(found(&store, 1).await.key().revoke_time, Some(at(5)));
 }
 
-pub(crate) async fn a_policy_that_has_faults_is_corrupt_and_not_quoted(database: &impl Database) {
+async fn set_policy(database: &impl Database, document: &str) {
+    let set = format!("UPDATE policies SET document = '{document}', revision = revision + 1");
+    database.execute(&set).await;
+}
+
+pub(crate) async fn a_policy_that_would_be_refused_today_is_still_answered_by(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    furnish(&store).await;
+    let writer = Grant { scope: "sites:write".into(), resource: None };
+    let writer = Key { grants: vec![writer], ..key("a") };
+    store.commit(change(Write::Key(writer, None, secret(1)))).await.unwrap();
+    let mut circle = policy();
+    for scope in &mut circle.scopes {
+        scope.implies = vec!["sites:read".into(), "sites:write".into(), "gone".into()];
+    }
+    set_policy(database, &serde_json::to_string(&circle).unwrap()).await;
+    let live = found(&store, 1).await;
+    let held = |name: &str| live.holds(live.policy().scope(name).unwrap(), None);
+    assert!(held("sites:read") && held("sites:write"));
+}
+
+pub(crate) async fn what_cannot_be_read_is_corrupt_and_not_quoted(database: &impl Database) {
     let store = database.store().await;
     furnish(&store).await;
     store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
-    for document in [
-        r#"{"title":"canary"}"#.to_owned(),
-        serde_json::to_string(&keyward::domain::policy::Policy::default()).unwrap(),
-    ] {
-        database
-            .execute(&format!(
-                "UPDATE policies SET document = '{document}', revision = revision + 1"
-            ))
-            .await;
-        let error = store.find_key(&digest(1)).await.unwrap_err();
-        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
-        assert!(!format!("{error:?}").contains("canary"));
-    }
+    set_policy(database, r#"{"title":"canary"}"#).await;
+    let error = store.find_key(&digest(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(!format!("{error:?}").contains("canary"));
     database.execute("UPDATE keys SET grants = 'canary'").await;
     let error = store.key(&key("a").name).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");

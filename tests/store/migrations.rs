@@ -1,14 +1,19 @@
 //! The schema, and the keyring that goes with a database.
 
 use keyward::domain::{
+    key::Key,
     ports::{Records as _, Write},
     secret::{KeyVersion, Keyring, SigningKey},
+    workspace::Workspace,
 };
 use keyward::store::OpenError;
 
 use crate::{
     database::Database,
-    sample::{change, furnish, key, revisions, secret},
+    sample::{
+        acme as acme_name, change, full_key, furnish, key, key_name, new_key, revisions, secret,
+        workspace,
+    },
 };
 
 pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
@@ -18,18 +23,36 @@ pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
     assert!(store.schema_fits().await.unwrap());
     store.migrate().await.unwrap();
     furnish(&store).await;
+    store.commit(new_key(full_key("ci"))).await.unwrap();
+    assert_eq!(store.workspace(&acme_name()).await.unwrap().unwrap().value, workspace("acme"));
     drop(store);
 
-    let connection = database.connect().await;
-    migrations::down(&connection, 1).await.unwrap();
-    connection.close().await.unwrap();
+    // The newest change alone: what it added is lost, and all else is there.
+    go_down(database, 1).await;
+    let store = database.open().await;
+    assert!(!store.schema_fits().await.unwrap());
+    store.migrate().await.unwrap();
+    assert!(store.schema_fits().await.unwrap());
+    let found = store.workspace(&acme_name()).await.unwrap().unwrap().value;
+    assert_eq!(found, Workspace { plan: String::new(), ..workspace("acme") });
+    let found = store.key(&key_name("ci")).await.unwrap().unwrap().key.value;
+    let plainer = Key { plan: String::new(), minting_key: None, ..full_key("ci") };
+    assert_eq!(found, plainer);
+    drop(store);
 
+    go_down(database, 2).await;
     let store = database.open().await;
     assert!(!store.schema_fits().await.unwrap());
     store.migrate().await.unwrap();
     assert!(store.schema_fits().await.unwrap());
     furnish(&store).await;
     assert_eq!(revisions(&store).await, [1, 2, 3]);
+}
+
+async fn go_down(database: &impl Database, steps: u32) {
+    let connection = database.connect().await;
+    migrations::down(&connection, steps).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 pub(crate) async fn a_newer_schema_is_refused_by_name(database: &impl Database) {

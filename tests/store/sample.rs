@@ -63,6 +63,7 @@ pub(crate) fn workspace(name: &str) -> Workspace {
         name: WorkspaceName { workspace: id(name) },
         title: "Größe 'n\" \\".parse().unwrap(),
         policy: policy_name(),
+        plan: "basic".into(),
         suspended: false,
     }
 }
@@ -90,6 +91,8 @@ pub(crate) fn key(name: &str) -> Key {
         allowed_cidrs: AllowedNetworks::default(),
         expire_time: None,
         labels: [].into(),
+        plan: String::new(),
+        minting_key: None,
         revoke_time: None,
     }
 }
@@ -110,7 +113,9 @@ pub(crate) fn full_key(name: &str) -> Key {
         constraint: vec!["sites/*".into()],
         allowed_cidrs: AllowedNetworks::parse(["10.0.0.0/8", "::/0"].into_iter()).unwrap(),
         expire_time: Some(at(1_000)),
+        plan: "pro".into(),
         labels: [("team".into(), "ä\"\\".into())].into(),
+        minting_key: Some(id("minter")),
         revoke_time: Some(at(900)),
         ..key(name)
     }

@@ -1,5 +1,7 @@
 //! Keys: update, rotate, revoke.
 
+use std::time::Duration;
+
 use super::{KeyPlan, WRITE, risks, unissued};
 use crate::{
     admin::{
@@ -15,6 +17,7 @@ use crate::{
         key::Key,
         live::{LiveKey, Stored},
         name::KeyName,
+        policy::RotationRule,
         ports::KeyRecord,
         principal::Principal,
         warning::{Warning, WarningCode},
@@ -57,6 +60,7 @@ impl Subject {
             guards: self.site.guards(),
             before: Some(self.record.key.clone()),
             replaced,
+            grace: Duration::ZERO,
         }
     }
 }
@@ -145,7 +149,8 @@ impl Admin {
         Ok(Changed { record: KeyRecord { key, ..subject.record }, warnings })
     }
 
-    /// Gives a key a new secret. The old one stops when this returns.
+    /// Gives a key a new secret. The old one stops when this returns, or works for a grace;
+    /// one that was in its grace stops.
     ///
     /// # Errors
     ///
@@ -168,9 +173,6 @@ impl Admin {
         for (field, description) in unread {
             faults.note(&**field, description);
         }
-        if grace.is_some_and(|grace| !grace.is_zero()) {
-            faults.note("grace", "is longer than the policy allows, which is none");
-        }
         let subject = self.named_subject(caller, named, faults).await?;
         if self.remembered(caller, &named.intent).await?.is_some() {
             return self.key_now(&subject.name).await.map(unissued);
@@ -180,7 +182,9 @@ impl Admin {
         if key.revoke_time.is_some() {
             return Err(AdminError::KeyRevoked(subject.name.to_string()));
         }
-        let plan = subject.plan(Kind::KeyRotated);
+        let rule = &subject.site.policy.document().rotation;
+        let grace = grace_under(rule, *grace)?;
+        let plan = KeyPlan { grace, ..subject.plan(Kind::KeyRotated) };
         self.issue(Actor::Caller(caller), &named.intent, &subject.site.policy, plan, key).await
     }
 
@@ -219,6 +223,22 @@ impl Admin {
         let key = self.write_key(Actor::Caller(caller), &request.intent, plan, after, None).await?;
         Ok(KeyRecord { key, ..subject.record })
     }
+}
+
+/// How long the old secret goes on: as long as is asked for, else as the policy says.
+fn grace_under(rule: &RotationRule, asked: Option<Duration>) -> Result<Duration, AdminError> {
+    let most = rule.max_grace.unwrap_or_default();
+    let grace = asked.or(rule.default_grace).unwrap_or_default();
+    if grace <= most {
+        return Ok(grace);
+    }
+    let mut faults = Faults::new();
+    let fault = match most {
+        Duration::ZERO => "the policy allows no grace: leave it out".to_owned(),
+        most => format!("is longer than the policy allows: at most {} seconds", most.as_secs_f64()),
+    };
+    faults.note("grace", fault);
+    Err(invalid(faults))
 }
 
 /// Notes fields that never change and are given another value.

@@ -1,17 +1,19 @@
 //! A key as it was sent, read under the rules of its policy.
 
 use crate::{
-    admin::{GrantDraft, KeyDraft, Mask},
+    admin::{GrantDraft, KeyDraft, Mask, workspaces::check_plan},
     domain::{
         fault::{Faults, nearest},
         key::{CIDRS_MAX, CONSTRAINT_MAX, Expiration, GRANTS_MAX, Grant, Key, check_labels},
         name::{Id, KeyName, PrincipalName, Title, WorkspaceName},
         network::AllowedNetworks,
         policy::{CompiledPolicy, compiled::unknown},
-        resource::Pattern,
         time::Timestamp,
     },
 };
+
+/// What a key without grants lacks.
+const GRANTS_REQUIRED: &str = "is required: a key holds at least one scope";
 
 impl KeyDraft {
     /// The key that is meant, of no name yet, where nothing is wrong with it.
@@ -19,6 +21,7 @@ impl KeyDraft {
         &self,
         parent: &WorkspaceName,
         policy: &CompiledPolicy,
+        with_presets: bool,
         now: Timestamp,
         faults: &mut Faults,
     ) -> Option<Key> {
@@ -35,9 +38,14 @@ impl KeyDraft {
             constraint: Vec::new(),
             allowed_cidrs: AllowedNetworks::default(),
             expire_time: None,
+            plan: String::new(),
             labels: self.labels.clone(),
+            minting_key: None,
             revoke_time: None,
         };
+        if self.grants.is_empty() && !with_presets {
+            faults.note("key.grants", GRANTS_REQUIRED);
+        }
         Some(self.merge(&blank, &Mask::All, policy, now, faults))
     }
 
@@ -55,6 +63,9 @@ impl KeyDraft {
             key.title = self.read_title(faults).unwrap_or_default();
         }
         if mask.names("grants", !self.grants.is_empty()) {
+            if self.grants.is_empty() && !base.grants.is_empty() {
+                faults.note("key.grants", GRANTS_REQUIRED);
+            }
             key.grants = self.read_grants(policy, faults);
         }
         if mask.names("constraint", !self.constraint.is_empty()) {
@@ -72,7 +83,8 @@ impl KeyDraft {
             key.expire_time = faults.take("key.expire_time", end).flatten();
         }
         if mask.names("plan", !self.plan.is_empty()) {
-            super::check_plan(&self.plan, "key.plan", faults);
+            check_plan(&self.plan, policy.document(), "key.plan", faults);
+            key.plan.clone_from(&self.plan);
         }
         if mask.names("labels", !self.labels.is_empty()) {
             check_labels(&self.labels, "key.labels", faults);
@@ -131,9 +143,6 @@ impl KeyDraft {
     }
 
     fn read_grants(&self, policy: &CompiledPolicy, faults: &mut Faults) -> Vec<Grant> {
-        if self.grants.is_empty() {
-            faults.note("key.grants", "is required: a key holds at least one scope");
-        }
         let mut grants = Vec::new();
         if !faults.bound("key.grants", self.grants.len(), GRANTS_MAX) {
             return grants;
@@ -145,7 +154,7 @@ impl KeyDraft {
                 faults.note(format!("key.grants[{place}].scope"), description);
             }
             if !resource.is_empty() {
-                let pattern = Pattern::parse(&policy.document().resources, resource);
+                let pattern = policy.pattern(resource);
                 faults.take(format!("key.grants[{place}].resource"), pattern);
             }
             let grant = Grant {
@@ -162,7 +171,7 @@ impl KeyDraft {
     fn read_constraint(&self, policy: &CompiledPolicy, faults: &mut Faults) -> Vec<String> {
         if faults.bound("key.constraint", self.constraint.len(), CONSTRAINT_MAX) {
             for (place, text) in self.constraint.iter().enumerate() {
-                let parsed = Pattern::parse_constraint(&policy.document().resources, text);
+                let parsed = policy.constraint(text);
                 faults.take(format!("key.constraint[{place}]"), parsed);
             }
         }

@@ -2,6 +2,8 @@
 
 mod check;
 mod closure;
+pub(super) mod form;
+mod graph;
 mod names;
 
 pub(crate) use check::unknown;
@@ -10,12 +12,13 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::{KeyType, Policy};
+use super::{KeyType, Plan, Policy, Role};
 use crate::domain::{
     fault::{Faults, nearest},
+    resource::{InvalidPattern, InvalidShape, Pattern, check_shape},
     scope::{ScopeId, ScopeSet},
 };
-use closure::Closures;
+use closure::listed;
 
 /// A policy whose every name is known and whose every closure is computed.
 #[derive(Debug)]
@@ -25,7 +28,19 @@ pub struct CompiledPolicy {
     isolated: ScopeSet,
     /// For each scope, what its holder may do: itself and all that it implies.
     closures: Vec<ScopeSet>,
+    presets: HashMap<String, ScopeSet>,
     roles: HashMap<String, ScopeSet>,
+}
+
+/// Why a text is no pattern under a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// The grammar does not read it.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// It does not fit the policy's types of resource.
+    #[error(transparent)]
+    Shape(#[from] InvalidShape),
 }
 
 impl CompiledPolicy {
@@ -33,18 +48,33 @@ impl CompiledPolicy {
     /// such as `policy`, in the order of the document.
     pub fn compile(policy: Policy, at: &str, faults: &mut Faults) -> Option<Self> {
         let before = faults.count();
-        let mut names = check::document(&policy, at, faults)?;
-        if faults.count() > before {
-            return None;
-        }
-        let closures = Closures::of(&policy.scopes, &mut names);
+        Self::numbered(policy, at, faults).filter(|_| faults.count() == before)
+    }
+
+    /// Compiles a policy that was checked when it was saved. What a later version would
+    /// refuse in it is no reason not to answer by it. Nothing where it is too large.
+    pub fn restore(policy: Policy) -> Option<Self> {
+        Self::numbered(policy, "policy", &mut Faults::new())
+    }
+
+    fn numbered(policy: Policy, at: &str, faults: &mut Faults) -> Option<Self> {
+        let (mut names, closures) = check::document(&policy, at, faults)?;
+        let isolated = isolated(&policy);
+        let presets = policy.presets.iter();
+        let presets =
+            presets.map(|preset| (preset.name.clone(), listed(&preset.scopes, &mut names)));
+        let presets = presets.collect();
         let roles = policy.roles.iter();
         let roles =
             roles.map(|role| (role.name.clone(), closures.expand(&role.scopes, &mut names)));
         let roles = roles.collect();
         let index = names.into_index();
-        let isolated = all(&policy).filter(|(_, scope)| scope.isolated).map(|(id, _)| id).collect();
-        Some(Self { index, isolated, closures: closures.reach, roles, policy })
+        Some(Self { index, isolated, closures: closures.reach, presets, roles, policy })
+    }
+
+    /// Gives the policy back as it is written down.
+    pub fn into_document(self) -> Policy {
+        self.policy
     }
 
     /// The policy as it is written down.
@@ -73,9 +103,22 @@ impl CompiledPolicy {
         self.closures.get(self.scope(name)?.place())
     }
 
+    /// The scopes that a preset lists, its globs expanded; not what they imply. Nothing
+    /// for a preset that the policy does not know.
+    pub fn preset(&self, name: &str) -> Option<&ScopeSet> {
+        self.presets.get(name)
+    }
+
     /// What a role allows. Nothing for a role that the policy does not know.
     pub fn role(&self, name: &str) -> Option<&ScopeSet> {
         self.roles.get(name)
+    }
+
+    /// The most that principals of a role may do; nothing where there is no ceiling. A role
+    /// that the policy does not have, or no longer, allows nothing.
+    pub fn ceiling(&self, role: &str) -> Option<ScopeSet> {
+        let is_bound = self.has_roles() || !role.is_empty();
+        is_bound.then(|| self.role(role).cloned().unwrap_or_default())
     }
 
     /// Whether principals have roles under this policy.
@@ -88,6 +131,12 @@ impl CompiledPolicy {
         self.isolated.contains(scope)
     }
 
+    /// Whether the scope implies one that must be listed literally, other than itself.
+    pub fn leads_to_isolated(&self, scope: ScopeId) -> bool {
+        let reach = self.closures.get(scope.place());
+        !self.is_isolated(scope) && reach.is_some_and(|reach| reach.intersects(&self.isolated))
+    }
+
     /// Whether the scope implies every one that is not isolated, of several.
     pub fn is_admin_like(&self, scope: ScopeId) -> bool {
         let open =
@@ -96,11 +145,49 @@ impl CompiledPolicy {
         open.iter().count() > 1 && reach.is_some_and(|reach| open.is_subset(reach))
     }
 
+    /// Reads a pattern as a grant has it: by the grammar and the types of resource.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not fit them.
+    pub fn pattern(&self, text: &str) -> Result<Pattern, PatternError> {
+        let Policy { resources, resource_types, .. } = &self.policy;
+        let pattern = Pattern::parse(resources, text)?;
+        check_shape(resources, resource_types, text)?;
+        Ok(pattern)
+    }
+
+    /// Reads a pattern as a constraint has it: a plain path means its subtree.
+    ///
+    /// # Errors
+    ///
+    /// As [`CompiledPolicy::pattern`].
+    pub fn constraint(&self, text: &str) -> Result<Pattern, PatternError> {
+        let Policy { resources, resource_types, .. } = &self.policy;
+        let pattern = Pattern::parse_constraint(resources, text)?;
+        check_shape(resources, resource_types, text)?;
+        Ok(pattern)
+    }
+
+    /// The plan of a name. Nothing for no name, and for one that the policy does not know.
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.policy.plans.iter().find(|plan| plan.name == name)
+    }
+
+    /// The role of a name, as it is written down.
+    pub fn named_role(&self, name: &str) -> Option<&Role> {
+        self.policy.roles.iter().find(|role| role.name == name)
+    }
+
+    /// The key type of a name. Nothing for one that the policy does not know.
+    pub fn named_key_type(&self, name: &str) -> Option<&KeyType> {
+        self.policy.key_types.iter().find(|kind| kind.name == name)
+    }
+
     /// The key type of a name, or the default for no name.
     pub fn key_type(&self, name: &str) -> Option<&KeyType> {
-        let wanted =
-            |kind: &&KeyType| if name.is_empty() { kind.is_default } else { kind.name == name };
-        self.policy.key_types.iter().find(wanted)
+        let mut types = self.policy.key_types.iter();
+        if name.is_empty() { types.find(|kind| kind.is_default) } else { self.named_key_type(name) }
     }
 }
 
@@ -108,4 +195,8 @@ impl CompiledPolicy {
 fn all(policy: &Policy) -> impl Iterator<Item = (ScopeId, &super::Scope)> {
     let numbered = policy.scopes.iter().enumerate();
     numbered.filter_map(|(place, scope)| Some((ScopeId::at(place)?, scope)))
+}
+
+fn isolated(policy: &Policy) -> ScopeSet {
+    all(policy).filter(|(_, scope)| scope.isolated).map(|(id, _)| id).collect()
 }

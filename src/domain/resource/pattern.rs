@@ -97,6 +97,17 @@ impl Pattern {
         })
     }
 
+    /// Whether what it reaches does not hang on what separates segments: everything, or one
+    /// resource of one segment.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match &self.reach {
+            Reach::Everything => true,
+            Reach::Exactly(segments) => matches!(&**segments, [Segment::Named(_)]),
+            Reach::Subtree(_) => false,
+        }
+    }
+
     /// Whether every resource that `other` reaches is reached by this pattern too.
     ///
     /// Exact for patterns of the same grammar, but for subtrees at the bounds of a path's size, which

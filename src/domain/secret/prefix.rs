@@ -5,6 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// The shortest prefix, in characters.
+pub const PREFIX_LENGTH_MIN: usize = 2;
+/// The longest prefix, in characters.
+pub const PREFIX_LENGTH_MAX: usize = 20;
+/// The form of a prefix, as a regular expression.
+pub const PREFIX_PATTERN: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
+
 /// What a secret starts with: says at a glance whose it is and of which type, as in `mfk_live`.
 ///
 /// Matches `[a-z][a-z0-9]*(_[a-z0-9]+)*` and has 2 to 20 characters.
@@ -36,7 +43,7 @@ impl Prefix {
 
     /// Whether [`Prefix::parse`] would take these bytes.
     pub(super) fn is_well_formed(text: &[u8]) -> bool {
-        (2..=20).contains(&text.len())
+        (PREFIX_LENGTH_MIN..=PREFIX_LENGTH_MAX).contains(&text.len())
             && text.first().is_some_and(u8::is_ascii_lowercase)
             && text.split(|byte| *byte == b'_').all(|word| {
                 !word.is_empty()

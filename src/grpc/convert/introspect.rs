@@ -10,8 +10,7 @@ use crate::{
     proto,
 };
 
-/// The question, and whether its answer says everything.
-pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> (Question<'_>, bool) {
+pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> Question<'_> {
     let proto::IntrospectRequest {
         secret,
         client_ip,
@@ -25,11 +24,11 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> (Question
         Ok(proto::IntrospectView::Decision) => false,
         Ok(proto::IntrospectView::Full | proto::IntrospectView::Unspecified) | Err(_) => true,
     };
-    (Question { secret, client_ip, required_scopes, resource, class, cost: *cost }, full)
+    Question { secret, client_ip, required_scopes, resource, class, cost: *cost, full }
 }
 
 pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {
-    let Answer { decision, key, presented } = answer;
+    let Answer { decision, effective, key, presented } = answer;
     let denial = decision.denial;
     let outcome = if denial.is_none() { proto::Decision::Allow } else { proto::Decision::Deny };
     let mut response = proto::IntrospectResponse {
@@ -64,7 +63,7 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
     response.workspace = key.name.parent().to_string();
     response.principal = key.owner().map(|owner| owner.to_string()).unwrap_or_default();
     response.grants = grants(&key.grants);
-    response.effective_scopes = names(&decision.effective);
+    response.effective_scopes = names(effective);
     response.missing_scopes = missing.map(str::to_owned).collect();
     response.constraint.clone_from(&key.constraint);
     response.expire_time = key.expire_time.map(timestamp);

@@ -38,6 +38,7 @@ pub(in crate::grpc) fn draft(key: Option<proto::Key>) -> (String, String, KeyDra
         last_used_address: _,
         rotation_due_time: _,
         secrets: _,
+        minting_key: _,
         expiration,
     } = key.unwrap_or_default();
     let grants =
@@ -72,6 +73,7 @@ fn expiration(expiration: Option<proto::key::Expiration>) -> Expiration {
 pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
     let KeyRecord { key: Stored { value, revision, create_time, update_time }, secrets } = record;
     let owner = value.owner().map(|owner| owner.to_string());
+    let minter = value.minter().map(|minter| minter.to_string());
     let state = match value.state(now) {
         KeyState::Active => proto::KeyState::Active,
         KeyState::Expired => proto::KeyState::Expired,
@@ -86,7 +88,9 @@ pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
         constraint,
         allowed_cidrs,
         expire_time,
+        plan,
         labels,
+        minting_key: _,
         revoke_time,
     } = value;
     let expiration = match expire_time {
@@ -103,7 +107,7 @@ pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
         grants: self::grants(&grants),
         constraint,
         allowed_cidrs: allowed_cidrs.iter().map(|network| network.to_string()).collect(),
-        plan: String::new(),
+        plan,
         labels,
         state: state.into(),
         etag: etag(revision),
@@ -115,6 +119,7 @@ pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
         last_used_address: String::new(),
         rotation_due_time: None,
         secrets: secrets.map(secret).collect(),
+        minting_key: minter.unwrap_or_default(),
         expiration: Some(expiration),
     }
 }

@@ -1,144 +1,33 @@
 //! Policies.
 
-use std::{mem::take, time::Duration};
+mod draft;
 
-use super::{duration, intent, mask, page, paging, span, timestamp, unserved, warning::warnings};
+use std::mem::take;
+
+use super::{duration, intent, mask, page, paging, principal, timestamp, warning::warnings};
 use crate::{
     admin::{
-        Changed, CreateResource, NamedPolicy, Paged, Paging, PolicyDraft, UpdateResource, etag,
+        Changed, CreateResource, NamedPolicy, Paged, Paging, PolicyChange, PolicyDraft,
+        UpdatePolicy, UpdateResource, etag,
     },
     domain::{
         live::Stored,
-        policy::{ExpiryRule, KeyType, Policy, Role, Scope, UnmatchedResource},
-        resource::Grammar,
+        policy::{
+            ExpiryRule, Implication, KeyType, Plan, Policy, Preset, RateLimit, Role, RotationRule,
+            Scope, UnmatchedResource, effects::Effects,
+        },
+        principal::PrincipalKind,
+        resource::{Grammar, ResourceSegment, ResourceType},
     },
     proto,
 };
 
-/// What could not be read of a message, with its field.
-type Unread = Vec<(String, String)>;
+use self::draft::draft as read;
 
-/// The draft, with the name and the etag that the message carries.
-pub(in crate::grpc) fn draft(policy: Option<proto::Policy>) -> (String, String, PolicyDraft) {
-    let proto::Policy {
-        name,
-        display_name,
-        scopes,
-        implications,
-        presets,
-        roles,
-        resources,
-        key_types,
-        expiry,
-        rotation,
-        hide_existence,
-        unmatched_resource,
-        plans,
-        etag,
-        revision: _,
-        create_time: _,
-        update_time: _,
-    } = policy.unwrap_or_default();
-    let mut unread = Unread::new();
-    let later = [
-        ("policy.implications", !implications.is_empty()),
-        ("policy.presets", !presets.is_empty()),
-        ("policy.rotation", rotation.is_some()),
-        ("policy.plans", !plans.is_empty()),
-    ];
-    unread.extend(later.into_iter().filter(|(_, given)| *given).map(|(field, _)| unserved(field)));
-    let scopes = scopes
-        .into_iter()
-        .enumerate()
-        .map(|(place, scope)| self::scope(place, scope, &mut unread))
-        .collect();
-    let policy = Policy {
-        title: Default::default(),
-        scopes,
-        roles: roles.into_iter().map(role).collect(),
-        resources: grammar(resources, &mut unread),
-        key_types: key_types.into_iter().map(key_type).collect(),
-        expiry: rule(expiry, &mut unread),
-        hide_existence,
-        unmatched_resource: unmatched(unmatched_resource, &mut unread),
-    };
-    (name, etag, PolicyDraft { policy, title: display_name, unread })
-}
-
-fn scope(place: usize, scope: proto::Scope, unread: &mut Unread) -> Scope {
-    let proto::Scope { name, description, implies, isolated, class } = scope;
-    if !class.is_empty() {
-        unread.push(unserved(&format!("policy.scopes[{place}].class")));
-    }
-    Scope { name, description, implies, isolated }
-}
-
-fn role(role: proto::Role) -> Role {
-    let proto::Role { name, description, scopes } = role;
-    Role { name, description, scopes }
-}
-
-fn key_type(kind: proto::KeyType) -> KeyType {
-    let proto::KeyType { name, description, prefix, requires_principal, is_default } = kind;
-    KeyType { name, description, prefix, requires_principal, is_default }
-}
-
-fn grammar(grammar: Option<proto::ResourceGrammar>, unread: &mut Unread) -> Grammar {
-    let default = Grammar::default();
-    let proto::ResourceGrammar { separator, wildcard, types } = grammar.unwrap_or_default();
-    if !types.is_empty() {
-        unread.push(unserved("policy.resources.types"));
-    }
-    let mut one = |text: &str, field: &str, default: char| {
-        let mut characters = text.chars();
-        match (characters.next(), characters.next()) {
-            (None, _) => default,
-            (Some(character), None) => character,
-            (Some(_), Some(_)) => {
-                unread.push((
-                    format!("policy.resources.{field}"),
-                    "must be one character".to_owned(),
-                ));
-                default
-            }
-        }
-    };
-    let separator = one(&separator, "separator", default.separator());
-    let wildcard = one(&wildcard, "wildcard", default.wildcard());
-    Grammar::new(separator, wildcard).unwrap_or_else(|error| {
-        unread.push(("policy.resources".to_owned(), error.to_string()));
-        default
-    })
-}
-
-fn rule(expiry: Option<proto::ExpiryRule>, unread: &mut Unread) -> ExpiryRule {
-    let proto::ExpiryRule { default_ttl, max_ttl, required } = expiry.unwrap_or_default();
-    let mut read = |ttl: Option<prost_types::Duration>, field: &str| -> Option<Duration> {
-        let read = ttl.map(span)?;
-        if read.is_none() {
-            unread.push((format!("policy.expiry.{field}"), "must not be negative".to_owned()));
-        }
-        read
-    };
-    ExpiryRule {
-        default_ttl: read(default_ttl, "default_ttl"),
-        max_ttl: read(max_ttl, "max_ttl"),
-        required,
-    }
-}
-
-fn unmatched(value: i32, unread: &mut Unread) -> UnmatchedResource {
-    match proto::UnmatchedResource::try_from(value) {
-        Ok(proto::UnmatchedResource::NotFound) => UnmatchedResource::NotFound,
-        Ok(proto::UnmatchedResource::InsufficientScope | proto::UnmatchedResource::Unspecified) => {
-            UnmatchedResource::InsufficientScope
-        }
-        Err(_) => {
-            let rule = "must be INSUFFICIENT_SCOPE or NOT_FOUND";
-            unread.push(("policy.unmatched_resource".to_owned(), rule.to_owned()));
-            UnmatchedResource::InsufficientScope
-        }
-    }
+/// A policy that stands for itself, without its name and etag.
+pub(in crate::grpc) fn draft(policy: proto::Policy) -> PolicyDraft {
+    let (_, _, draft) = read(Some(policy));
+    draft
 }
 
 pub(in crate::grpc) fn policy(stored: Stored<NamedPolicy>) -> proto::Policy {
@@ -146,32 +35,27 @@ pub(in crate::grpc) fn policy(stored: Stored<NamedPolicy>) -> proto::Policy {
     let Policy {
         title,
         scopes,
+        implications,
+        presets,
         roles,
         resources,
+        resource_types,
         key_types,
         expiry,
+        rotation,
         hide_existence,
         unmatched_resource,
+        plans,
     } = policy;
-    let scope = |Scope { name, description, implies, isolated }| {
-        let class = String::new();
-        proto::Scope { name, description, implies, isolated, class }
+    let scope = |Scope { name, description, implies, isolated, class }| proto::Scope {
+        name,
+        description,
+        implies,
+        isolated,
+        class,
     };
-    let role = |Role { name, description, scopes }| proto::Role { name, description, scopes };
-    let key_type = |KeyType { name, description, prefix, requires_principal, is_default }| {
-        proto::KeyType { name, description, prefix, requires_principal, is_default }
-    };
-    let grammar = proto::ResourceGrammar {
-        separator: resources.separator().to_string(),
-        wildcard: resources.wildcard().to_string(),
-        types: Vec::new(),
-    };
-    let ExpiryRule { default_ttl, max_ttl, required } = expiry;
-    let expiry = proto::ExpiryRule {
-        default_ttl: default_ttl.map(duration),
-        max_ttl: max_ttl.map(duration),
-        required,
-    };
+    let implication = |Implication { scope, implies }| proto::Implication { scope, implies };
+    let preset = |Preset { name, description, scopes }| proto::Preset { name, description, scopes };
     let unmatched = match unmatched_resource {
         UnmatchedResource::InsufficientScope => proto::UnmatchedResource::InsufficientScope,
         UnmatchedResource::NotFound => proto::UnmatchedResource::NotFound,
@@ -180,16 +64,16 @@ pub(in crate::grpc) fn policy(stored: Stored<NamedPolicy>) -> proto::Policy {
         name: name.to_string(),
         display_name: title.as_str().to_owned(),
         scopes: scopes.into_iter().map(scope).collect(),
-        implications: Vec::new(),
-        presets: Vec::new(),
-        roles: roles.into_iter().map(role).collect(),
-        resources: Some(grammar),
+        implications: implications.into_iter().map(implication).collect(),
+        presets: presets.into_iter().map(preset).collect(),
+        roles: roles.into_iter().map(self::role).collect(),
+        resources: Some(grammar(resources, resource_types)),
         key_types: key_types.into_iter().map(key_type).collect(),
-        expiry: Some(expiry),
-        rotation: None,
+        expiry: Some(self::expiry(&expiry)),
+        rotation: Some(self::rotation(&rotation)),
         hide_existence,
         unmatched_resource: unmatched.into(),
-        plans: Vec::new(),
+        plans: plans.into_iter().map(plan).collect(),
         etag: etag(revision),
         revision: revision.0,
         create_time: Some(timestamp(create_time)),
@@ -197,10 +81,81 @@ pub(in crate::grpc) fn policy(stored: Stored<NamedPolicy>) -> proto::Policy {
     }
 }
 
+fn role(role: Role) -> proto::Role {
+    let Role { name, description, scopes, principal_kinds } = role;
+    proto::Role { name, description, scopes, principal_kinds: kinds(&principal_kinds) }
+}
+
+fn key_type(kind: KeyType) -> proto::KeyType {
+    let KeyType { name, description, prefix, requires_principal, is_default, principal_kinds } =
+        kind;
+    let principal_kinds = kinds(&principal_kinds);
+    proto::KeyType { name, description, prefix, requires_principal, is_default, principal_kinds }
+}
+
+fn kinds(kinds: &[PrincipalKind]) -> Vec<i32> {
+    kinds.iter().map(|kind| principal::kind(*kind).into()).collect()
+}
+
+fn grammar(grammar: Grammar, types: Vec<ResourceType>) -> proto::ResourceGrammar {
+    let segment = |ResourceSegment { name, values }| proto::ResourceSegment { name, values };
+    let kind = |ResourceType { name, segments }| proto::ResourceType {
+        name,
+        segments: segments.into_iter().map(segment).collect(),
+    };
+    proto::ResourceGrammar {
+        separator: grammar.separator().to_string(),
+        wildcard: grammar.wildcard().to_string(),
+        types: types.into_iter().map(kind).collect(),
+    }
+}
+
+fn expiry(rule: &ExpiryRule) -> proto::ExpiryRule {
+    let ExpiryRule { default_ttl, max_ttl, required } = *rule;
+    proto::ExpiryRule {
+        default_ttl: default_ttl.map(duration),
+        max_ttl: max_ttl.map(duration),
+        required,
+    }
+}
+
+fn rotation(rule: &RotationRule) -> proto::RotationRule {
+    let RotationRule { due_after, default_grace, max_grace } = *rule;
+    proto::RotationRule {
+        due_after: due_after.map(duration),
+        default_grace: default_grace.map(duration),
+        max_grace: max_grace.map(duration),
+    }
+}
+
+fn plan(plan: Plan) -> proto::Plan {
+    let Plan { name, description, key_limits, workspace_limits } = plan;
+    let limits = |limits: Vec<RateLimit>| limits.into_iter().map(limit).collect();
+    proto::Plan {
+        name,
+        description,
+        key_limits: limits(key_limits),
+        workspace_limits: limits(workspace_limits),
+    }
+}
+
+/// Quotas and bursts are at most 10⁹.
+fn limit(limit: RateLimit) -> proto::RateLimit {
+    let RateLimit { name, class, quota, window, burst } = limit;
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    proto::RateLimit {
+        name,
+        class,
+        quota: count(quota),
+        window: Some(duration(window)),
+        burst: count(burst),
+    }
+}
+
 pub(in crate::grpc) fn create(request: proto::CreatePolicyRequest) -> CreateResource<PolicyDraft> {
     let intent = intent("CreatePolicy", &request, &request.request_id, request.validate_only);
     let proto::CreatePolicyRequest { policy_id, policy, request_id: _, validate_only: _ } = request;
-    let (_, _, draft) = draft(policy);
+    let (_, _, draft) = read(policy);
     CreateResource { id: policy_id, draft, intent }
 }
 
@@ -221,22 +176,38 @@ pub(in crate::grpc) fn listed(paged: Paged<Stored<NamedPolicy>>) -> proto::ListP
     proto::ListPoliciesResponse { policies, next_page_token }
 }
 
-pub(in crate::grpc) fn update(request: proto::UpdatePolicyRequest) -> UpdateResource<PolicyDraft> {
+pub(in crate::grpc) fn update(request: proto::UpdatePolicyRequest) -> UpdatePolicy {
     let intent = intent("UpdatePolicy", &request, &request.request_id, request.validate_only);
     let proto::UpdatePolicyRequest { policy, update_mask, request_id: _, validate_only: _, force } =
         request;
-    let (name, etag, mut draft) = draft(policy);
-    draft.unread.extend(force.then(|| unserved("force")));
-    UpdateResource { name, etag, draft, mask: mask(update_mask), intent }
+    let (name, etag, draft) = read(policy);
+    let update = UpdateResource { name, etag, draft, mask: mask(update_mask), intent };
+    UpdatePolicy { update, force }
 }
 
-pub(in crate::grpc) fn updated(
-    changed: Changed<Stored<NamedPolicy>>,
-) -> proto::UpdatePolicyResponse {
-    let Changed { record, warnings: risks } = changed;
+pub(in crate::grpc) fn updated(change: PolicyChange) -> proto::UpdatePolicyResponse {
+    let PolicyChange { changed: Changed { record, warnings: risks }, effects } = change;
     proto::UpdatePolicyResponse {
         policy: Some(policy(record)),
         warnings: warnings(risks),
-        effects: None,
+        effects: effects.map(self::effects),
+    }
+}
+
+fn effects(effects: Effects) -> proto::PolicyEffects {
+    let Effects {
+        keys_losing_scopes,
+        sample_keys,
+        orphaned_scopes,
+        orphaned_prefixes,
+        orphaned_plans,
+    } = effects;
+    let sample_keys = sample_keys.iter().map(ToString::to_string);
+    proto::PolicyEffects {
+        keys_losing_scopes: i64::try_from(keys_losing_scopes).unwrap_or(i64::MAX),
+        orphaned_scopes: orphaned_scopes.into_iter().collect(),
+        orphaned_prefixes: orphaned_prefixes.into_iter().collect(),
+        sample_keys: sample_keys.collect(),
+        orphaned_plans: orphaned_plans.into_iter().collect(),
     }
 }

@@ -28,29 +28,37 @@ pub(in crate::grpc) fn draft(
         create_time: _,
         update_time: _,
     } = principal.unwrap_or_default();
-    let kind = match proto::PrincipalKind::try_from(kind) {
+    let kind = principal_kind(kind);
+    (name, etag, PrincipalDraft { title: display_name, kind, role, confined_to })
+}
+
+/// The kind of this number, if it is one.
+pub(super) fn principal_kind(number: i32) -> Option<PrincipalKind> {
+    match proto::PrincipalKind::try_from(number) {
         Ok(proto::PrincipalKind::User) => Some(PrincipalKind::User),
         Ok(proto::PrincipalKind::Team) => Some(PrincipalKind::Team),
         Ok(proto::PrincipalKind::Service) => Some(PrincipalKind::Service),
         Ok(proto::PrincipalKind::Unspecified) | Err(_) => None,
-    };
-    (name, etag, PrincipalDraft { title: display_name, kind, role, confined_to })
+    }
+}
+
+pub(super) fn kind(kind: PrincipalKind) -> proto::PrincipalKind {
+    match kind {
+        PrincipalKind::User => proto::PrincipalKind::User,
+        PrincipalKind::Team => proto::PrincipalKind::Team,
+        PrincipalKind::Service => proto::PrincipalKind::Service,
+    }
 }
 
 pub(in crate::grpc) fn principal(stored: Stored<Principal>) -> proto::Principal {
     let Stored { value, revision, create_time, update_time } = stored;
     let Principal { name, title, kind, role, confined_to, disabled } = value;
-    let kind = match kind {
-        PrincipalKind::User => proto::PrincipalKind::User,
-        PrincipalKind::Team => proto::PrincipalKind::Team,
-        PrincipalKind::Service => proto::PrincipalKind::Service,
-    };
     let state =
         if disabled { proto::PrincipalState::Disabled } else { proto::PrincipalState::Active };
     proto::Principal {
         name: name.to_string(),
         display_name: title.as_str().to_owned(),
-        kind: kind.into(),
+        kind: self::kind(kind).into(),
         role,
         confined_to,
         state: state.into(),

@@ -29,7 +29,7 @@ pub(in crate::grpc) fn draft(
 
 pub(in crate::grpc) fn workspace(stored: Stored<Workspace>) -> proto::Workspace {
     let Stored {
-        value: Workspace { name, title, policy, suspended },
+        value: Workspace { name, title, policy, plan, suspended },
         revision,
         create_time,
         update_time,
@@ -40,7 +40,7 @@ pub(in crate::grpc) fn workspace(stored: Stored<Workspace>) -> proto::Workspace 
         name: name.to_string(),
         display_name: title.as_str().to_owned(),
         policy: policy.to_string(),
-        plan: String::new(),
+        plan,
         state: state.into(),
         etag: etag(revision),
         revision: revision.0,

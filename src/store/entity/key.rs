@@ -23,6 +23,8 @@ pub struct Model {
     pub expire_time: Option<i64>,
     pub revoke_time: Option<i64>,
     pub labels: String,
+    pub plan: String,
+    pub minting_key: Option<String>,
     pub revision: i64,
     pub create_time: i64,
     pub update_time: i64,
@@ -50,6 +52,8 @@ impl TryFrom<Model> for Stored<Key> {
             expire_time,
             revoke_time,
             labels,
+            plan,
+            minting_key,
             revision,
             create_time,
             update_time,
@@ -67,6 +71,8 @@ impl TryFrom<Model> for Stored<Key> {
             allowed_cidrs: from_json(&allowed_cidrs, "keys.allowed_cidrs")?,
             expire_time: optional(expire_time),
             labels: from_json(&labels, "keys.labels")?,
+            plan,
+            minting_key: minting_key.map(|id| parse(&id, "keys.minting_key")).transpose()?,
             revoke_time: optional(revoke_time),
         };
         Ok(stored(key, revision, create_time, update_time))
@@ -84,6 +90,8 @@ pub(in crate::store) fn row(key: &Key, stamp: Stamp) -> Result<ActiveModel, Stor
         allowed_cidrs,
         expire_time,
         labels,
+        plan,
+        minting_key,
         revoke_time,
     } = key;
     Ok(ActiveModel {
@@ -99,6 +107,8 @@ pub(in crate::store) fn row(key: &Key, stamp: Stamp) -> Result<ActiveModel, Stor
         expire_time: Set(expire_time.map(Timestamp::micros)),
         revoke_time: Set(revoke_time.map(Timestamp::micros)),
         labels: Set(to_json(labels)?),
+        plan: Set(plan.clone()),
+        minting_key: Set(minting_key.as_ref().map(ToString::to_string)),
         revision: stamp.revision(),
         create_time: stamp.create_time(),
         update_time: stamp.update_time(),

@@ -18,6 +18,7 @@ pub struct Model {
     pub title: String,
     pub policy: String,
     pub suspended: bool,
+    pub plan: String,
     pub revision: i64,
     pub create_time: i64,
     pub update_time: i64,
@@ -32,11 +33,12 @@ impl TryFrom<Model> for Stored<Workspace> {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
-        let Model { id, title, policy, suspended, revision, create_time, update_time } = row;
+        let Model { id, title, policy, suspended, plan, revision, create_time, update_time } = row;
         let workspace = Workspace {
             name: WorkspaceName { workspace: parse(&id, "workspaces.id")? },
             title: parse(&title, "workspaces.title")?,
             policy: PolicyName { policy: parse(&policy, "workspaces.policy")? },
+            plan,
             suspended,
         };
         Ok(stored(workspace, revision, create_time, update_time))
@@ -48,6 +50,7 @@ pub(in crate::store) fn row(workspace: &Workspace, stamp: Stamp) -> ActiveModel 
         name: WorkspaceName { workspace: id },
         title,
         policy: PolicyName { policy },
+        plan,
         suspended,
     } = workspace;
     ActiveModel {
@@ -55,6 +58,7 @@ pub(in crate::store) fn row(workspace: &Workspace, stamp: Stamp) -> ActiveModel 
         title: Set(title.as_str().to_owned()),
         policy: Set(policy.to_string()),
         suspended: Set(*suspended),
+        plan: Set(plan.clone()),
         revision: stamp.revision(),
         create_time: stamp.create_time(),
         update_time: stamp.update_time(),

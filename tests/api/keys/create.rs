@@ -2,6 +2,8 @@
 
 mod expiry;
 mod fields;
+mod minting;
+mod presets;
 mod warnings;
 
 use keyward::proto::{self, CreateKeyRequest, Grant, KeyState};
@@ -140,7 +142,7 @@ async fn every_bad_field_is_named_at_once() {
     let bad = CreateKeyRequest {
         key_id: "C I".into(),
         presets: strings(&["deploy"]),
-        minting_key: "workspaces/acme/keys/x".into(),
+        minting_key: "acme/keys/x".into(),
         request_id: "no uuid".into(),
         ..creation(key)
     };
@@ -150,8 +152,8 @@ async fn every_bad_field_is_named_at_once() {
         [
             "request_id",
             "key_id",
-            "presets[0]",
             "minting_key",
+            "presets[0]",
             "key.type",
             "key.principal",
             "key.display_name",
@@ -170,24 +172,6 @@ async fn every_bad_field_is_named_at_once() {
         assert!(fields.iter().any(|named| named == field), "{field} is not in {fields:?}");
     }
     assert_eq!(root.head().await, head);
-}
-
-#[tokio::test]
-async fn what_is_not_served_yet_is_refused_rather_than_ignored() {
-    let (_server, mut root) = Server::with_workspaces().await;
-    let minted = CreateKeyRequest { minting_key: "anything".into(), ..creation(reader()) };
-    let faults = explained(root.admin.create_key(minted).await);
-    assert_eq!(faults.len(), 1);
-    assert_eq!(faults[0].0, "minting_key");
-    assert!(faults[0].1.contains("not served"), "{faults:?}");
-    let preset = CreateKeyRequest { presets: strings(&["deploy", "ops"]), ..creation(reader()) };
-    let faults = explained(root.admin.create_key(preset).await);
-    assert_eq!((&*faults[0].0, &*faults[1].0), ("presets[0]", "presets[1]"));
-    assert!(faults[0].1.contains("no preset \"deploy\""), "{faults:?}");
-    let planned = proto::Key { plan: "pro".into(), ..reader() };
-    let faults = explained(root.admin.create_key(creation(planned)).await);
-    assert_eq!((faults.len(), &*faults[0].0), (1, "key.plan"));
-    assert!(faults[0].1.contains("no plan \"pro\""), "{faults:?}");
 }
 
 #[tokio::test]

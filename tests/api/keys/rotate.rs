@@ -1,5 +1,7 @@
 //! `RotateKey`.
 
+mod grace;
+
 use keyward::proto::{self, DenyReason, KeyState, RotateKeyRequest};
 use prost_types::Duration;
 use tonic::Code;
@@ -166,7 +168,7 @@ async fn an_old_etag_is_refused() {
 async fn every_bad_field_is_named_at_once() {
     let (_server, mut root) = Server::with_workspaces().await;
     let bad = RotateKeyRequest {
-        grace: Some(Duration { seconds: 60, nanos: 0 }),
+        grace: Some(Duration { seconds: -60, nanos: 0 }),
         request_id: "no uuid".into(),
         ..request("keys/ci")
     };

@@ -4,9 +4,9 @@ use futures_util::future::join_all;
 use keyward::proto::{self, CreatePolicyRequest, UnmatchedResource};
 use tonic::Code;
 
-use super::{stored, with_parts_of_later_versions};
+use super::{full, stored};
 use crate::support::{
-    Server, not_found, policy, reader, refused, request_id, scope_missing, strings, wrong_fields,
+    Server, not_found, policy, refused, request_id, scope_missing, strings, wrong_fields,
 };
 
 fn request(id: &str) -> CreatePolicyRequest {
@@ -15,11 +15,6 @@ fn request(id: &str) -> CreatePolicyRequest {
 
 fn request_of(policy: proto::Policy) -> CreatePolicyRequest {
     CreatePolicyRequest { policy: Some(policy), ..request("acme") }
-}
-
-fn scopes(count: usize) -> Vec<proto::Scope> {
-    let scope = |number| proto::Scope { name: format!("scope:{number}"), ..Default::default() };
-    (0..count).map(scope).collect()
 }
 
 #[tokio::test]
@@ -44,6 +39,7 @@ async fn a_policy_is_made_as_it_was_sent_with_the_defaults_spelt_out() {
             types: vec![],
         }),
         expiry: Some(proto::ExpiryRule::default()),
+        rotation: Some(proto::RotationRule::default()),
         unmatched_resource: UnmatchedResource::InsufficientScope.into(),
         etag: format!("r{revision}"),
         revision,
@@ -56,23 +52,10 @@ async fn a_policy_is_made_as_it_was_sent_with_the_defaults_spelt_out() {
 }
 
 #[tokio::test]
-async fn every_part_that_is_served_is_kept() {
+async fn every_part_is_kept() {
     let server = Server::start().await;
     let mut root = server.root().await;
-    let span = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
-    let mut sent = policy();
-    sent.scopes[1].description = "everything about sites".into();
-    sent.roles[0].description = "who made it".into();
-    sent.key_types[0].description = "for programs".into();
-    sent.resources =
-        Some(proto::ResourceGrammar { separator: ":".into(), wildcard: "#".into(), types: vec![] });
-    sent.expiry = Some(proto::ExpiryRule {
-        default_ttl: span(60, 1_000_000),
-        max_ttl: span(3_600, 0),
-        required: true,
-    });
-    sent.hide_existence = true;
-    sent.unmatched_resource = UnmatchedResource::NotFound.into();
+    let sent = full();
     let made = root.create_policy("acme", sent.clone()).await;
     let expected = proto::Policy {
         name: made.name.clone(),
@@ -148,16 +131,6 @@ async fn an_unknown_scope_is_answered_with_the_nearest_name() {
     let outcome = root.admin.create_policy(request_of(bad)).await;
     let status = refused(outcome, Code::InvalidArgument, "INVALID_FIELDS");
     assert!(status.message().contains("did you mean \"jobs:read\"?"), "{status:?}");
-}
-
-#[tokio::test]
-async fn what_a_later_version_serves_is_refused_field_by_field() {
-    let server = Server::start().await;
-    let mut root = server.root().await;
-    let head = root.head().await;
-    let (later, fields) = with_parts_of_later_versions(policy());
-    assert_eq!(wrong_fields(root.admin.create_policy(request_of(later)).await), fields);
-    assert_eq!(root.head().await, head);
 }
 
 #[tokio::test]
@@ -253,24 +226,6 @@ async fn a_caller_without_the_scope_is_refused_before_anything_is_looked_at() {
         server.caller(&["policies:read", "workspaces:write", "principals:write"], &[]).await;
     scope_missing(other.admin.create_policy(CreatePolicyRequest::default()).await);
     scope_missing(other.admin.create_policy(request("system")).await);
-}
-
-#[tokio::test]
-async fn a_thousand_scopes_are_taken_and_one_more_is_not() {
-    let server = Server::start().await;
-    let mut root = server.root().await;
-    let of = |count| proto::Policy { scopes: scopes(count), roles: vec![], ..policy() };
-    let most = root.create_policy("acme", of(1_000)).await;
-    assert_eq!(most.scopes.len(), 1_000);
-    root.create_workspace("acme", "policies/acme").await;
-    let mut key = reader();
-    key.grants[0].scope = "scope:999".into();
-    let made = root.create_key("acme", "ci", key).await;
-    assert!(root.ask(&made.secret, &["scope:999"], "").await.active);
-    for count in [1_001, 10_000] {
-        let outcome = root.admin.create_policy(request_of(of(count))).await;
-        assert_eq!(wrong_fields(outcome), ["policy.scopes"], "{count}");
-    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use keyward::proto::{self, DenyReason, UnmatchedResource, UpdatePolicyRequest};
 use tonic::Code;
 
-use super::{acme, stored, with_parts_of_later_versions};
+use super::{acme, full, stored};
 use crate::support::{
     Caller, Server, not_found, policy, reader, refused, request_id, scope_missing, strings,
     wrong_fields,
@@ -22,6 +22,12 @@ fn titled(title: &str) -> proto::Policy {
 
 async fn update(root: &mut Caller, policy: proto::Policy, paths: &[&str]) -> proto::Policy {
     root.admin.update_policy(request(policy, paths)).await.unwrap().into_inner().policy.unwrap()
+}
+
+/// The same, also where live keys lose something.
+async fn force(root: &mut Caller, policy: proto::Policy, paths: &[&str]) -> proto::Policy {
+    let forced = UpdatePolicyRequest { force: true, ..request(policy, paths) };
+    root.admin.update_policy(forced).await.unwrap().into_inner().policy.unwrap()
 }
 
 async fn answered(root: &mut Caller, secret: &str, scope: &str, resource: &str) -> DenyReason {
@@ -49,7 +55,7 @@ async fn a_change_is_in_force_from_the_next_call_on_in_every_workspace_under_the
     }
     let apart = answered(&mut root, &secrets[2], "jobs:read", "").await;
     assert_eq!(apart, DenyReason::InsufficientScope);
-    update(&mut root, acme(), &["scopes"]).await;
+    force(&mut root, acme(), &["scopes"]).await;
     for secret in &secrets {
         let narrowed = answered(&mut root, secret, "jobs:read", "").await;
         assert_eq!(narrowed, DenyReason::InsufficientScope);
@@ -66,14 +72,14 @@ async fn a_role_that_loses_scopes_or_is_gone_lowers_every_key_under_it() {
     assert_eq!(root.ask(&secret, &["sites:read"], "").await.reason(), DenyReason::Unspecified);
     let mut lower = acme();
     lower.roles[1].scopes = strings(&["jobs:read"]);
-    update(&mut root, lower, &["roles"]).await;
+    force(&mut root, lower, &["roles"]).await;
     let lowered = answered(&mut root, &secret, "sites:read", "").await;
     assert_eq!(lowered, DenyReason::InsufficientScope);
     update(&mut root, acme(), &["roles"]).await;
     assert_eq!(root.ask(&secret, &["sites:read"], "").await.reason(), DenyReason::Unspecified);
     let mut gone = acme();
     gone.roles.pop();
-    update(&mut root, gone, &["roles"]).await;
+    force(&mut root, gone, &["roles"]).await;
     let orphaned = answered(&mut root, &secret, "sites:read", "").await;
     assert_eq!(orphaned, DenyReason::InsufficientScope);
 }
@@ -101,7 +107,7 @@ async fn what_is_hidden_and_how_resources_are_written_changes_at_once() {
     let inside = answered(&mut root, &bound, "sites:read", "sites/1").await;
     assert_eq!(inside, DenyReason::Unspecified);
     let written = proto::ResourceGrammar { wildcard: "#".into(), ..Default::default() };
-    update(&mut root, proto::Policy { resources: Some(written), ..titled("") }, &[]).await;
+    force(&mut root, proto::Policy { resources: Some(written), ..titled("") }, &[]).await;
     let unreadable = answered(&mut root, &bound, "sites:read", "sites/1").await;
     assert_eq!(unreadable, DenyReason::NotFound, "a pattern of the past must not reach anything");
 }
@@ -189,14 +195,34 @@ async fn a_policy_that_would_have_faults_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn what_a_later_version_serves_is_refused_field_by_field() {
+async fn every_part_is_changed_and_cleared_by_its_name() {
     let (_server, mut root) = Server::with_workspaces().await;
-    let head = root.head().await;
-    let (later, mut fields) = with_parts_of_later_versions(acme());
-    fields.push("force");
-    let forced = UpdatePolicyRequest { force: true, ..request(later, &["*"]) };
-    assert_eq!(wrong_fields(root.admin.update_policy(forced).await), fields);
-    assert_eq!(root.head().await, head);
+    let plain = stored(&mut root, "policies/acme").await;
+    let full = proto::Policy { name: "policies/acme".into(), ..full() };
+    let parts = ["scopes", "implications", "presets", "resources", "rotation", "plans"];
+    let changed = update(&mut root, full.clone(), &parts).await;
+    let expected = proto::Policy {
+        scopes: full.scopes.clone(),
+        implications: full.implications.clone(),
+        presets: full.presets.clone(),
+        resources: full.resources.clone(),
+        rotation: full.rotation,
+        plans: full.plans.clone(),
+        etag: changed.etag.clone(),
+        revision: changed.revision,
+        update_time: changed.update_time,
+        ..plain.clone()
+    };
+    assert_eq!(changed, expected);
+    assert_eq!(update(&mut root, titled(""), &[]).await, changed);
+    let cleared = update(&mut root, acme(), &parts).await;
+    let expected = proto::Policy {
+        etag: cleared.etag.clone(),
+        revision: cleared.revision,
+        update_time: cleared.update_time,
+        ..plain
+    };
+    assert_eq!(cleared, expected);
 }
 
 #[tokio::test]
@@ -242,7 +268,9 @@ async fn a_repeated_request_id_changes_nothing_again_and_is_refused_for_another_
         ..request(proto::Policy { etag, ..titled("first") }, &[])
     };
     let once = root.admin.update_policy(first.clone()).await.unwrap().into_inner();
-    assert_eq!(root.admin.update_policy(first.clone()).await.unwrap().into_inner(), once);
+    let without_effects = proto::UpdatePolicyResponse { effects: None, ..once };
+    let again = root.admin.update_policy(first.clone()).await.unwrap().into_inner();
+    assert_eq!(again, without_effects);
     let second = update(&mut root, titled("second"), &[]).await;
     let again = root.admin.update_policy(first).await.unwrap().into_inner();
     assert_eq!(again.policy.unwrap(), second, "the first change must not be made again");

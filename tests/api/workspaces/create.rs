@@ -67,13 +67,17 @@ async fn every_bad_field_is_named_at_once() {
     };
     assert_eq!(
         wrong_fields(root.admin.create_workspace(bad).await),
-        [
-            "workspace_id",
-            "request_id",
-            "workspace.display_name",
-            "workspace.plan",
-            "workspace.policy"
-        ]
+        ["workspace_id", "request_id", "workspace.display_name", "workspace.policy"]
+    );
+    let planned = proto::Workspace {
+        display_name: "a\u{202E}b".into(),
+        plan: "pro".into(),
+        ..under("policies/acme")
+    };
+    let planned = CreateWorkspaceRequest { workspace: Some(planned), ..request("-") };
+    assert_eq!(
+        wrong_fields(root.admin.create_workspace(planned).await),
+        ["workspace_id", "workspace.display_name", "workspace.plan"]
     );
     let nothing = root.admin.create_workspace(CreateWorkspaceRequest::default()).await;
     assert_eq!(wrong_fields(nothing), ["workspace_id", "workspace.policy"]);

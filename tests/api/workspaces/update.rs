@@ -70,8 +70,14 @@ async fn every_bad_field_is_named_at_once() {
     let bad = UpdateWorkspaceRequest { request_id: "1".into(), ..request(bad, &paths) };
     let mut expected = strings(&["workspace.name", "request_id"]);
     expected.extend((0..5).map(|place| format!("update_mask.paths[{place}]")));
-    expected.extend(strings(&["workspace.display_name", "workspace.plan"]));
-    assert_eq!(wrong_fields(root.admin.update_workspace(bad).await), expected);
+    expected.push("workspace.display_name".to_owned());
+    assert_eq!(wrong_fields(root.admin.update_workspace(bad.clone()).await), expected);
+    let named =
+        proto::Workspace { name: "workspaces/acme".into(), ..bad.workspace.clone().unwrap() };
+    let named = UpdateWorkspaceRequest { workspace: Some(named), ..bad };
+    expected.remove(0);
+    expected.push("workspace.plan".to_owned());
+    assert_eq!(wrong_fields(root.admin.update_workspace(named).await), expected);
     let nothing = root.admin.update_workspace(UpdateWorkspaceRequest::default()).await;
     assert_eq!(wrong_fields(nothing), ["workspace.name"]);
     let huge = root.admin.update_workspace(request(titled(&"x".repeat(1 << 20)), &[])).await;
@@ -80,7 +86,7 @@ async fn every_bad_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn the_policy_is_fixed_and_plans_are_of_a_later_version() {
+async fn the_policy_is_fixed_once_the_workspace_is_made() {
     let (_server, mut root) = Server::with_workspaces().await;
     root.create_policy("second", policy()).await;
     let head = root.head().await;
@@ -91,9 +97,6 @@ async fn the_policy_is_fixed_and_plans_are_of_a_later_version() {
     assert_eq!(wrong_fields(outcome), ["workspace.policy"]);
     let outcome = root.admin.update_workspace(request(moved, &["policy"])).await;
     assert_eq!(wrong_fields(outcome), ["update_mask.paths[0]", "workspace.policy"]);
-    let planned = proto::Workspace { plan: "pro".into(), ..titled("x") };
-    let outcome = root.admin.update_workspace(request(planned, &[])).await;
-    assert_eq!(wrong_fields(outcome), ["workspace.plan"]);
     assert_eq!(root.head().await, head);
     let same = proto::Workspace { policy: "policies/acme".into(), ..titled("x") };
     assert_eq!(update(&mut root, same, &["*"]).await.display_name, "x");

@@ -1,16 +1,21 @@
 //! What can be wrong with a policy.
 
+mod resources;
+mod rules;
+mod times;
+
 use std::collections::HashSet;
 
-use super::names::Names;
+use super::{closure::Closures, names::Names};
 use crate::domain::{
-    fault::{Faults, nearest},
+    fault::{Faults, nearest, without_secrets},
     name::Misleading,
     policy::{
-        DESCRIPTION_LENGTH_MAX, ExpiryRule, IMPLIES_MAX, IMPLIES_TOTAL_MAX, KEY_TYPES_MAX, KeyType,
-        Policy, ROLE_SCOPES_TOTAL_MAX, ROLES_MAX, Role, SCOPES_MAX, Scope,
+        DESCRIPTION_LENGTH_MAX, IMPLIES_MAX, IMPLIES_TOTAL_MAX, KEY_TYPES_MAX, KeyType,
+        PRESETS_MAX, Policy, Preset, ROLE_SCOPES_TOTAL_MAX, ROLES_MAX, Role, SCOPES_MAX, Scope,
     },
-    scope::{is_name, split_glob},
+    principal::PrincipalKind,
+    scope::{ScopeSet, is_name, split_glob},
     secret::Prefix,
 };
 
@@ -21,31 +26,61 @@ const NAME_RULE: &str = "must be 1 to 100 of the characters A-Z a-z 0-9 . _ : / 
 const TEXT_RULE: &str = "must be the name of a scope or a glob: 1 to 100 of the characters \
     A-Z a-z 0-9 . _ : / * -, and a glob has one `*`";
 
+/// How many pairs of names are compared for hints at what may be meant: comparing costs.
+const COMPARED_MAX: usize = 20_000;
+
+/// How many unknown names get a hint in any case.
+const HINTS_MIN: usize = 5;
+
+/// What is said of a glob that reaches nothing.
+const GLOB_RULE: &str = "and as a glob it matches none that is not isolated";
+
 /// Notes every fault of the policy. Nothing where there are more scopes or implications
 /// than are looked at.
-pub(super) fn document<'a>(policy: &'a Policy, at: &str, faults: &mut Faults) -> Option<Names<'a>> {
-    let mut known = bounded(&policy.scopes, at, faults).then(|| {
+pub(super) fn document<'a>(
+    policy: &'a Policy,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<(Names<'a>, Closures)> {
+    let mut known = bounded(policy, at, faults).then(|| {
         names(&policy.scopes, at, faults);
-        Known { scopes: &policy.scopes, names: Names::of(&policy.scopes) }
+        Known {
+            scopes: &policy.scopes,
+            presets: &policy.presets,
+            roles: &policy.roles,
+            names: Names::of(&policy.scopes),
+            isolated: super::isolated(policy),
+            hints: (COMPARED_MAX / policy.scopes.len().max(1)).max(HINTS_MIN),
+        }
     });
     if let Some(known) = &mut known {
         implied(known, at, faults);
     }
+    rules::implications(policy, at, faults);
+    let closures = known.as_mut().map(|known| Closures::of(policy, &mut known.names));
+    if let Some(closures) = &closures {
+        rules::circles(policy, closures, at, faults);
+    }
+    rules::presets(&policy.presets, known.as_mut().zip(closures.as_ref()), at, faults);
     roles(&policy.roles, known.as_mut(), at, faults);
+    resources::types(policy, at, faults);
     key_types(&policy.key_types, at, faults);
-    expiry(&policy.expiry, at, faults);
-    known.map(|known| known.names)
+    times::expiry(&policy.expiry, at, faults);
+    times::rotation(&policy.rotation, at, faults);
+    times::plans(&policy.plans, at, faults);
+    known.map(|known| known.names).zip(closures)
 }
 
-/// Whether the scopes are few enough to be looked at.
-fn bounded(scopes: &[Scope], at: &str, faults: &mut Faults) -> bool {
-    let field = format!("{at}.scopes");
+/// Whether the scopes and rules are few enough to be looked at.
+fn bounded(policy: &Policy, at: &str, faults: &mut Faults) -> bool {
+    let (scopes, field) = (&policy.scopes, format!("{at}.scopes"));
     if scopes.is_empty() {
         faults.note(&*field, "is empty; a policy has at least one scope");
     }
     let total: usize = scopes.iter().map(|scope| scope.implies.len()).sum();
-    faults.bound(&*field, scopes.len(), SCOPES_MAX)
-        && faults.bound(format!("{field}[*].implies"), total, IMPLIES_TOTAL_MAX)
+    let few = faults.bound(&*field, scopes.len(), SCOPES_MAX)
+        && faults.bound(format!("{field}[*].implies"), total, IMPLIES_TOTAL_MAX);
+    rules::bounded(&policy.implications, at, faults) && few
 }
 
 fn names(scopes: &[Scope], at: &str, faults: &mut Faults) {
@@ -54,6 +89,7 @@ fn names(scopes: &[Scope], at: &str, faults: &mut Faults) {
         let field = format!("{at}.scopes[{place}]");
         name(&scope.name, &mut seen, &field, faults);
         description(&scope.description, &field, faults);
+        class(&scope.class, &field, faults);
     }
 }
 
@@ -69,7 +105,12 @@ fn implied<'a>(known: &mut Known<'a>, at: &str, faults: &mut Faults) {
 /// What names and globs may stand for.
 struct Known<'a> {
     scopes: &'a [Scope],
+    presets: &'a [Preset],
+    roles: &'a [Role],
     names: Names<'a>,
+    isolated: ScopeSet,
+    /// How many unknown names are still worth looking for what was meant.
+    hints: usize,
 }
 
 impl<'a> Known<'a> {
@@ -83,13 +124,32 @@ impl<'a> Known<'a> {
             }
             let field = format!("{field}[{place}]");
             if !is_name(text) || text.contains('*') && split_glob(text).is_none() {
-                faults.note(field, TEXT_RULE);
+                faults.note(field, format_args!("{TEXT_RULE}; it is {:?}", shown(text)));
+            } else if let Some(what) = (self.hints > 0).then(|| self.other(text)).flatten() {
+                self.hints -= 1;
+                let fault = unknown("scope", text, None);
+                let hint = "of this name, but scopes are listed here";
+                faults.note(field, format_args!("{fault}; there is a {what} {hint}"));
             } else {
                 let names = self.scopes.iter().map(|scope| scope.name.as_str());
-                let hint = faults.wants_hint().then(|| nearest(text, names)).flatten();
-                faults.note(field, unknown("scope", text, hint));
+                let hint = (self.hints > 0).then(|| nearest(text, names)).flatten();
+                self.hints = self.hints.saturating_sub(1);
+                let fault = unknown("scope", text, hint);
+                match split_glob(text).filter(|_| hint.is_none()) {
+                    Some(_) => faults.note(field, format_args!("{fault}, {GLOB_RULE}")),
+                    None => faults.note(field, fault),
+                }
             }
         }
+    }
+}
+
+impl Known<'_> {
+    /// What else has this name.
+    fn other(&self, name: &str) -> Option<&'static str> {
+        let preset = self.presets.iter().take(PRESETS_MAX).any(|preset| preset.name == name);
+        let role = || self.roles.iter().take(ROLES_MAX).any(|role| role.name == name);
+        if preset { Some("preset") } else { role().then_some("role") }
     }
 }
 
@@ -106,6 +166,7 @@ fn roles<'a>(roles: &'a [Role], mut known: Option<&mut Known<'a>>, at: &str, fau
         let field = format!("{at}.roles[{place}]");
         name(&role.name, &mut names, &field, faults);
         description(&role.description, &field, faults);
+        kinds(&role.principal_kinds, &field, faults);
         let field = format!("{field}.scopes");
         if faults.bound(&*field, role.scopes.len(), SCOPES_MAX)
             && let Some(known) = &mut known
@@ -124,34 +185,57 @@ fn key_types(types: &[KeyType], at: &str, faults: &mut Faults) {
     if !faults.bound(&*field, types.len(), KEY_TYPES_MAX) {
         return;
     }
-    let (mut names, mut prefixes) = (HashSet::new(), HashSet::new());
+    let mut names = HashSet::new();
     for (place, kind) in types.iter().enumerate() {
         let field = format!("{field}[{place}]");
         name(&kind.name, &mut names, &field, faults);
         description(&kind.description, &field, faults);
-        let prefix = faults.take(format!("{field}.prefix"), Prefix::parse(&kind.prefix));
-        if prefix.is_some() && !prefixes.insert(&kind.prefix) {
-            let description = format_args!("{:?} is another type's", kind.prefix).to_string();
-            faults.note(format!("{field}.prefix"), description);
+        kinds(&kind.principal_kinds, &field, faults);
+        let field = format!("{field}.prefix");
+        if faults.take(&*field, Prefix::parse(&kind.prefix)).is_some() {
+            let before = types.iter().take(place).map(|other| other.prefix.as_str());
+            prefix(&kind.prefix, before, field, faults);
         }
     }
     let defaults = types.iter().filter(|kind| kind.is_default).count();
-    if defaults != 1 {
-        faults.note(field, format_args!("{defaults} are the default; exactly one must be"));
+    match defaults {
+        0 => faults.note(field, "exactly one must have is_default: true"),
+        1 => {}
+        _ => faults.note(field, format_args!("{defaults} are the default; exactly one must be")),
     }
 }
 
-fn expiry(rule: &ExpiryRule, at: &str, faults: &mut Faults) {
-    let field = format!("{at}.expiry");
-    for (name, ttl) in [("default_ttl", rule.default_ttl), ("max_ttl", rule.max_ttl)] {
-        if ttl.is_some_and(|ttl| ttl.is_zero()) {
-            faults.note(format!("{field}.{name}"), "must be longer than nothing");
+/// Notes a prefix that is another's or begins or continues it: scanners and people read
+/// secrets by how they begin.
+fn prefix<'a>(
+    prefix: &str,
+    mut before: impl Iterator<Item = &'a str>,
+    field: String,
+    faults: &mut Faults,
+) {
+    let near = |other: &&str| prefix.starts_with(other) || other.starts_with(prefix);
+    match before.find(|other| !other.is_empty() && near(other)) {
+        Some(other) if other == prefix => {
+            faults.note(field, format_args!("{prefix:?} is another type's"));
         }
+        Some(other) => {
+            let fault = "one of two prefixes must not begin with the other";
+            faults.note(field, format_args!("{prefix:?} and {other:?}: {fault}"));
+        }
+        None => {}
     }
-    if let (Some(default), Some(max)) = (rule.default_ttl, rule.max_ttl)
-        && default > max
-    {
-        faults.note(format!("{field}.default_ttl"), "is longer than max_ttl");
+}
+
+/// How often kinds of principal can be listed: there are three.
+const KINDS_MAX: usize = 3;
+
+fn kinds(kinds: &[PrincipalKind], field: &str, faults: &mut Faults) {
+    faults.bound(format!("{field}.principal_kinds"), kinds.len(), KINDS_MAX);
+}
+
+fn class(class: &str, field: &str, faults: &mut Faults) {
+    if !class.is_empty() && !is_name(class) {
+        faults.note(format!("{field}.class"), NAME_RULE);
     }
 }
 
@@ -175,9 +259,15 @@ fn description(text: &str, field: &str, faults: &mut Faults) {
 /// The sentence about a name that is not there, with the one that may be meant.
 /// A long name is cut.
 pub(crate) fn unknown(what: &str, name: &str, nearest: Option<&str>) -> String {
-    let name: String = name.chars().take(crate::domain::scope::NAME_LENGTH_MAX).collect();
+    let name = shown(name);
     match nearest {
         Some(nearest) => format!("the policy has no {what} {name:?}; did you mean {nearest:?}?"),
         None => format!("the policy has no {what} {name:?}"),
     }
+}
+
+/// A text as it is repeated: not longer than a name.
+fn shown(text: &str) -> String {
+    // Secrets first: half of one would no longer be seen to be one.
+    without_secrets(text).chars().take(crate::domain::scope::NAME_LENGTH_MAX).collect()
 }

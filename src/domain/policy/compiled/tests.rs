@@ -5,7 +5,7 @@ mod properties;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::policy::{ExpiryRule, Role, Scope};
+use crate::domain::policy::{ExpiryRule, Implication, Role, Scope};
 
 fn scope(name: &str, implies: &[&str]) -> Scope {
     let implies = implies.iter().map(|name| (*name).to_owned()).collect();
@@ -58,12 +58,46 @@ fn a_scope_reaches_itself_and_what_it_implies_also_over_others() {
 }
 
 #[test]
-fn implications_may_go_in_circles() {
-    reaches(
-        vec![scope("a", &["b"]), scope("b", &["c"]), scope("c", &["a"])],
-        "b",
-        &["a", "b", "c"],
+fn a_policy_that_was_saved_is_answered_by_also_where_it_would_be_refused_today() {
+    let circle = || policy(vec![scope("a", &["b", "gone"]), scope("b", &["a"])]);
+    assert!(compile(circle()).is_err());
+    let restored = CompiledPolicy::restore(circle()).unwrap();
+    for name in ["a", "b"] {
+        assert_eq!(restored.closure(name).unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn names_that_imply_each_other_in_a_circle_are_a_fault_at_the_first_of_them() {
+    let faults = |scopes: Vec<Scope>, rules: &[(&str, &str)]| {
+        let rule = |(scope, form): &(&str, &str)| Implication {
+            scope: (*scope).to_owned(),
+            implies: vec![(*form).to_owned()],
+        };
+        let implications = rules.iter().map(rule).collect();
+        let mut faults = Faults::new();
+        CompiledPolicy::compile(Policy { implications, ..policy(scopes) }, "policy", &mut faults);
+        let faults = faults.finish().err().unwrap_or_default();
+        faults.into_iter().map(|fault| (fault.field, fault.description)).collect::<Vec<_>>()
+    };
+    let circle = |place: usize, way: &str| {
+        vec![(format!("policy.scopes[{place}].implies"), format!("goes in a circle: {way}"))]
+    };
+    let three =
+        vec![scope("x", &["a"]), scope("a", &["b"]), scope("b", &["c"]), scope("c", &["a"])];
+    assert_eq!(faults(three, &[]), circle(1, "a → b → c → a"));
+    assert_eq!(faults(vec![scope("a", &["a"])], &[]), circle(0, "a → a"));
+    // A name with two asterisks is a name and no glob.
+    assert_eq!(faults(vec![scope("a*b*", &["a*b*"])], &[]), circle(0, "a*b* → a*b*"));
+    let ruled = || vec![scope("s:read", &["s:write"]), scope("s:write", &[])];
+    assert_eq!(
+        faults(ruled(), &[("{x}:write", "{x}:read")]),
+        circle(0, "s:read → s:write → s:read")
     );
+    assert_eq!(faults(ruled(), &[("{x}:read", "{x}:write")]), []);
+    let wildcards =
+        vec![scope("*", &["*"]), scope("s:*", &["s:*", "*:read"]), scope("s:read", &["s:*"])];
+    assert_eq!(faults(wildcards, &[]), []);
 }
 
 #[test]

@@ -3,8 +3,6 @@
 
 use std::{env, fs, path::PathBuf};
 
-use prost::Message as _;
-
 const FILES: [&str; 9] = [
     "error_reason",
     "event",
@@ -20,8 +18,11 @@ const FILES: [&str; 9] = [
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let files = FILES.map(|name| format!("proto/keyward/v1/{name}.proto"));
-    let descriptors = protox::compile(files, ["proto"])?;
-    fs::write(out.join("keyward.v1.bin"), descriptors.encode_to_vec())?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(files)?;
+    // Encoded by protox, which keeps the options that are extensions: `field_behavior`.
+    fs::write(out.join("keyward.v1.bin"), compiler.encode_file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
 
     // Messages with a secret get no derived `Debug`; `proto.rs` writes one that redacts.
     let ours = descriptors.file.iter().filter(|file| file.package() == "keyward.v1");

@@ -6,6 +6,7 @@ mod health;
 mod keyring;
 mod migrate;
 mod output;
+mod policy;
 mod quickstart;
 mod serve;
 
@@ -71,6 +72,11 @@ enum Command {
         #[command(subcommand)]
         command: EventsCommand,
     },
+    /// Handle policy files
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
     /// Ask a running server whether it serves; status 0 only if it does
     Health {
         /// Its address [default: that of the settings]
@@ -116,6 +122,7 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate::run(settings),
         Command::Keyring { command: KeyringCommand::Rotate } => keyring::rotate(settings),
         Command::Events { command: EventsCommand::Verify } => events::verify(settings),
+        Command::Policy { command } => policy::run(command),
         Command::Health { address } => health::run(settings, address),
     }
 }

@@ -8,3 +8,10 @@ pub mod layers;
 mod status;
 
 pub use status::ERROR_DOMAIN;
+
+use crate::{admin::PolicyDraft, proto};
+
+/// What a policy that was written down elsewhere means: the same as one that is sent.
+pub(crate) fn policy_draft(policy: proto::Policy) -> PolicyDraft {
+    convert::policy::draft(policy)
+}

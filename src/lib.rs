@@ -12,6 +12,7 @@ pub mod grpc;
 pub mod introspect;
 pub mod keyring;
 pub mod logging;
+pub mod policy_file;
 pub mod proto;
 pub mod server;
 pub mod store;

@@ -3,6 +3,7 @@
 
 pub mod compiled;
 pub mod effects;
+pub mod explain;
 
 use std::time::Duration;
 

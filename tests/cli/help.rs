@@ -3,7 +3,7 @@
 use crate::place::Place;
 
 /// Every command with its parents.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 15] = [
     "",
     "bootstrap",
     "events",
@@ -12,6 +12,11 @@ const COMMANDS: [&str; 10] = [
     "keyring",
     "keyring rotate",
     "migrate",
+    "policy",
+    "policy check",
+    "policy explain",
+    "policy json",
+    "policy schema",
     "quickstart",
     "serve",
 ];
@@ -55,7 +60,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn without_a_command_the_help_is_shown_as_an_error() {
-    for arguments in [&[][..], &["keyring"], &["events"]] {
+    for arguments in [&[][..], &["keyring"], &["events"], &["policy"]] {
         let ran = Place::new().run(arguments);
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{ran:?}");
         assert!(ran.stderr.contains("Usage: keyward"), "{ran:?}");

@@ -16,6 +16,7 @@ mod health;
 mod help;
 mod keyring;
 mod place;
+mod policy;
 mod process;
 mod quickstart;
 mod serve;

@@ -160,7 +160,7 @@ fn a_name_with_several_asterisks_is_a_name_and_no_glob() {
         fault.description
     };
     for text in ["a*b*", "**", "", "a b*", &format!("{}*", "a".repeat(100))] {
-        assert!(bad(text).ends_with("a glob has one `*`"), "{text}");
+        assert!(bad(text).contains("a glob has one `*`"), "{text}");
     }
     for text in ["b*", &"a".repeat(100)] {
         assert!(bad(text).starts_with("the policy has no scope"), "{text}");

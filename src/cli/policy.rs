@@ -21,6 +21,10 @@ use crate::{
     proto,
 };
 
+/// A mask of all fields as grpcurl reads it: as the message that it is, and not as the text
+/// that protobuf's JSON has for it.
+const ALL_FIELDS: &str = r#"{"paths": ["*"]}"#;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Read a policy file and name all that is wrong with it, by line and column
@@ -148,12 +152,8 @@ fn json(
         }
         Request { update: Some(id), .. } => {
             policy.name = PolicyName { policy: id }.to_string();
-            let request = proto::UpdatePolicyRequest {
-                policy: Some(policy),
-                update_mask: Some(prost_types::FieldMask { paths: language.field_names() }),
-                ..proto::UpdatePolicyRequest::default()
-            };
-            language.json("UpdatePolicyRequest", &request)?
+            let policy = language.json("Policy", &policy)?;
+            format!("{{\"policy\": {policy}, \"update_mask\": {ALL_FIELDS}}}")
         }
         Request { create: None, update: None } => language.json("Policy", &policy)?,
     };

@@ -61,11 +61,6 @@ impl Language {
         Ok(language)
     }
 
-    /// The names of all fields of a file, as masks of an update name them.
-    pub fn field_names(&self) -> Vec<String> {
-        self.fields(&self.policy).map(|field| field.name().to_owned()).collect()
-    }
-
     /// Every message that is described.
     pub(super) fn pool(&self) -> &DescriptorPool {
         &self.pool

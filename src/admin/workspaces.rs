@@ -32,7 +32,7 @@ impl WorkspaceDraft {
     fn check_plan(&self, caller: &Caller, name: &PolicyName, policy: &Policy, faults: &mut Faults) {
         if caller.reach(SystemScope::PoliciesRead, name).is_ok() {
             check_plan(&self.plan, policy, "workspace.plan", faults);
-        } else if !self.plan.is_empty() && !policy.has_plan(&self.plan) {
+        } else if !self.plan.is_empty() && policy.plan(&self.plan).is_none() {
             faults.note("workspace.plan", unknown("plan", &self.plan, None));
         }
     }
@@ -40,7 +40,7 @@ impl WorkspaceDraft {
 
 /// Notes a plan that the policy does not have; no plan is one.
 pub(super) fn check_plan(plan: &str, policy: &Policy, field: &str, faults: &mut Faults) {
-    if !plan.is_empty() && !policy.has_plan(plan) {
+    if !plan.is_empty() && policy.plan(plan).is_none() {
         let plans = policy.plans.iter().map(|known| known.name.as_str());
         faults.note(field, unknown("plan", plan, nearest(plan, plans)));
     }

@@ -87,9 +87,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether there is a plan of this name.
-    pub fn has_plan(&self, name: &str) -> bool {
-        self.plans.iter().any(|plan| plan.name == name)
+    /// The plan of a name.
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.name == name)
     }
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod policies;
 mod principals;
 mod reads;
+mod secrets;
 mod server;
 mod support;
 mod workspaces;

@@ -1,6 +1,6 @@
 //! Each kind of fault, with its place and text.
 
-use crate::support::{BASE, faults, wrong, wrong_more};
+use crate::support::{BASE, faults, try_read, wrong, wrong_more};
 
 const ALIAS: &str = "an unquoted * begins an alias in YAML: write globs in quotes, \"*:read\"";
 
@@ -25,6 +25,19 @@ fn an_asterisk_without_quotes() {
             &format!("12:5: roles[0].scopes[2]: {ALIAS}"),
         ],
     );
+}
+
+#[test]
+fn a_file_that_is_read_may_still_be_too_large_to_be_kept() {
+    let description = "x".repeat(160);
+    let scope = |number| format!("- {{name: s{number:04}, description: {description}}}\n");
+    let file = |count: usize| {
+        let scopes: String = (0..count).map(scope).collect();
+        format!("scopes:\n{scopes}key_types: [{{name: a, prefix: aa, is_default: true}}]\n")
+    };
+    assert!(try_read(file(4_000)).is_ok());
+    let [fault] = faults(file(5_000)).try_into().unwrap();
+    assert!(fault.starts_with("1:1: is ") && fault.ends_with("at most 1048576 are allowed"));
 }
 
 #[test]

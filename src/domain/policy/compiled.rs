@@ -142,7 +142,7 @@ impl CompiledPolicy {
         let open =
             all(&self.policy).map(|(id, _)| id).collect::<ScopeSet>().without(&self.isolated);
         let reach = self.closures.get(scope.place());
-        open.iter().count() > 1 && reach.is_some_and(|reach| open.is_subset(reach))
+        open.len() > 1 && reach.is_some_and(|reach| open.is_subset(reach))
     }
 
     /// Reads a pattern as a grant has it: by the grammar and the types of resource.
@@ -171,7 +171,7 @@ impl CompiledPolicy {
 
     /// The plan of a name. Nothing for no name, and for one that the policy does not know.
     pub fn plan(&self, name: &str) -> Option<&Plan> {
-        self.policy.plans.iter().find(|plan| plan.name == name)
+        self.policy.plan(name)
     }
 
     /// The role of a name, as it is written down.

@@ -138,3 +138,98 @@ impl Comparison {
         scopes.iter().map(|scope| self.numbers.get(scope.place()).copied().flatten()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+    use crate::domain::{
+        fault::Faults,
+        policy::{Implication, Preset},
+        resource::Grammar,
+    };
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn policy() -> Policy {
+        let scope = |name: &str, implies: &[&str]| Scope {
+            name: name.into(),
+            implies: texts(implies),
+            ..Scope::default()
+        };
+        Policy {
+            scopes: vec![
+                scope("*", &["*"]),
+                scope("a:admin", &["b"]),
+                scope("a:write", &[]),
+                scope("b", &[]),
+            ],
+            implications: vec![Implication {
+                scope: "{x}:admin".into(),
+                implies: texts(&["{x}:write"]),
+            }],
+            roles: vec![Role { name: "r".into(), scopes: texts(&["a:*"]), ..Role::default() }],
+            key_types: vec![KeyType {
+                name: "live".into(),
+                prefix: "acme".into(),
+                is_default: true,
+                ..KeyType::default()
+            }],
+            plans: vec![Plan { name: "p".into(), ..Plan::default() }],
+            ..Policy::default()
+        }
+    }
+
+    fn compiled(policy: Policy) -> Arc<CompiledPolicy> {
+        let mut faults = Faults::new();
+        let compiled = CompiledPolicy::compile(policy, "policy", &mut faults);
+        faults.finish().unwrap();
+        Arc::new(compiled.unwrap())
+    }
+
+    #[track_caller]
+    fn check(before: Policy, change: impl FnOnce(&mut Policy), harmless: bool) {
+        let mut after = before.clone();
+        change(&mut after);
+        let comparison = Comparison::new(compiled(before), compiled(after));
+        assert_eq!(comparison.is_harmless(), harmless);
+    }
+
+    #[test]
+    fn what_gives_more_or_is_about_something_else_is_harmless() {
+        check(policy(), |_| {}, true);
+        check(policy(), |new| new.hide_existence = true, true);
+        check(
+            policy(),
+            |new| new.scopes.insert(0, Scope { name: "c".into(), ..Scope::default() }),
+            true,
+        );
+        check(policy(), |new| new.scopes[3].implies = texts(&["a:write"]), true);
+        check(policy(), |new| new.roles[0].scopes.push("b".into()), true);
+        check(policy(), |new| new.scopes.reverse(), true);
+        let preset = Preset { name: "s".into(), scopes: texts(&["b"]), ..Preset::default() };
+        check(policy(), |new| new.presets.push(preset), true);
+        check(policy(), |new| new.plans.push(Plan { name: "q".into(), ..Plan::default() }), true);
+    }
+
+    #[test]
+    fn what_takes_something_from_any_key_there_may_be_is_not() {
+        check(policy(), |new| new.scopes[1].implies.clear(), false);
+        check(policy(), |new| new.scopes[2].name = "c:write".into(), false);
+        check(policy(), |new| new.implications.clear(), false);
+        check(policy(), |new| new.scopes[3].isolated = true, false);
+        check(policy(), |new| new.roles[0].scopes = texts(&["b"]), false);
+        check(policy(), |new| new.roles[0].name = "s".into(), false);
+        check(policy(), |new| new.roles.clear(), false);
+        // Who has no role has no ceiling as long as there are none.
+        check(Policy { roles: vec![], ..policy() }, |new| new.roles = policy().roles, false);
+        check(policy(), |new| new.resources = Grammar::new(':', '*').unwrap(), false);
+        check(policy(), |new| new.resources = Grammar::new('/', '#').unwrap(), false);
+        check(policy(), |new| new.key_types[0].prefix = "other".into(), false);
+        check(policy(), |new| new.key_types[0].name = "other".into(), false);
+        check(policy(), |new| new.plans.clear(), false);
+    }
+}

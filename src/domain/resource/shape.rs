@@ -127,11 +127,11 @@ fn check_value(
 
 /// The names, as far as they fit into an error: there may be many, and long ones, and a
 /// request may have a thousand patterns that are wrong.
-fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     /// How many bytes are shown at the most.
     const SHOWN_MAX: usize = 500;
     let mut shown = String::new();
-    for name in names.by_ref() {
+    for name in names {
         if shown.len() + name.len() > SHOWN_MAX {
             shown.push('…');
             break;
@@ -196,6 +196,18 @@ mod tests {
             Err("a PLACE is written PLACE/{placeType}/{placeId}; it ends too early"),
         );
         check("COMMERCE/7", Err("\"7\" is no type of resource; there are: PLACE, THING, COMMERCE"));
+    }
+
+    #[test]
+    fn an_error_does_not_list_all_of_many_long_names() {
+        let kind = |number: usize| ResourceType {
+            name: format!("{number}{}", "x".repeat(98)),
+            segments: vec![],
+        };
+        let types: Vec<ResourceType> = (0..100).map(kind).collect();
+        let error = check_shape(&Grammar::default(), &types, "y").unwrap_err().to_string();
+        assert!(error.starts_with("\"y\" is no type of resource; there are: 0xx"), "{error}");
+        assert!(error.ends_with('…') && error.len() < 600, "{error}");
     }
 
     #[test]

@@ -246,6 +246,9 @@ async fn of_many_keys_all_are_counted_and_a_hundred_named_of_those_that_may_be_k
     let numbers = (0..150).filter(|number| number % 3 != 0);
     let acme = numbers.map(|number| format!("workspaces/acme/keys/k{number:03}"));
     assert_eq!(told.sample_keys, acme.collect::<Vec<_>>());
+    let mut writer = server.caller(&["policies:write"], &[]).await;
+    let unnamed = effects(&mut writer, narrow.clone()).await;
+    assert_eq!((unnamed.keys_losing_scopes, unnamed.sample_keys), (150, vec![]));
     for (bounds, named) in [
         (&["policies/acme"][..], 0),
         (&["policies/acme", "workspaces/other"], 50),

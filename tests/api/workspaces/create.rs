@@ -124,6 +124,25 @@ async fn the_policy_is_there_and_is_not_the_built_in_one() {
 }
 
 #[tokio::test]
+async fn plans_are_named_to_those_alone_who_may_read_the_policy() {
+    let server = Server::start().await;
+    let mut root = server.root().await;
+    let plan = proto::Plan { name: "hidden-plan".to_owned(), ..Default::default() };
+    root.create_policy("acme", proto::Policy { plans: vec![plan], ..policy() }).await;
+    for (scopes, is_told) in
+        [(&["workspaces:write"][..], false), (&["workspaces:write", "policies:read"], true)]
+    {
+        let mut caller = server.caller(scopes, &[]).await;
+        let near = proto::Workspace { plan: "hiden-plan".into(), ..under("policies/acme") };
+        let request = CreateWorkspaceRequest { workspace: Some(near), ..request("new") };
+        let outcome = caller.admin.create_workspace(request).await;
+        let message = outcome.as_ref().unwrap_err().message().to_owned();
+        assert_eq!(wrong_fields(outcome), ["workspace.plan"]);
+        assert_eq!(message.contains("hidden-plan"), is_told, "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_is_refused_and_the_workspace_stays_as_it_was() {
     let (_server, mut root) = Server::with_workspaces().await;
     root.create_policy("second", policy()).await;

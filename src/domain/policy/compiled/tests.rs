@@ -67,6 +67,37 @@ fn a_policy_that_was_saved_is_answered_by_also_where_it_would_be_refused_today()
     }
 }
 
+/// The version before refuses fields that it does not know, and one may go back to it.
+#[test]
+fn a_policy_without_what_is_new_is_written_as_it_was() {
+    let mut old = policy(vec![scope("a", &[])]);
+    old.roles = vec![Role { name: "r".into(), ..Role::default() }];
+    let json = serde_json::to_value(&old).unwrap();
+    let fields = |value: &serde_json::Value| {
+        let fields = value.as_object().unwrap().keys().cloned();
+        fields.collect::<std::collections::BTreeSet<String>>().into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fields(&json),
+        [
+            "expiry",
+            "hide_existence",
+            "key_types",
+            "resources",
+            "roles",
+            "scopes",
+            "title",
+            "unmatched_resource"
+        ]
+    );
+    assert_eq!(fields(&json["scopes"][0]), ["description", "implies", "isolated", "name"]);
+    assert_eq!(fields(&json["roles"][0]), ["description", "name", "scopes"]);
+    assert_eq!(
+        fields(&json["key_types"][0]),
+        ["description", "is_default", "name", "prefix", "requires_principal"]
+    );
+}
+
 #[test]
 fn names_that_imply_each_other_in_a_circle_are_a_fault_at_the_first_of_them() {
     let faults = |scopes: Vec<Scope>, rules: &[(&str, &str)]| {

@@ -4,7 +4,7 @@ use keyward::proto::{self, WarningCode};
 
 use crate::{
     keys::{creation, told, ttl},
-    support::{Caller, Server, grants, reader, strings},
+    support::{Caller, Server, grants, policy, reader, strings},
 };
 
 /// A key of which nothing is to be said.
@@ -44,6 +44,22 @@ async fn each_risk_is_told_with_its_field() {
     let admin = (WarningCode::AdminLikeScope, "key.grants[0].scope");
     check(&mut root, granted(&["*"]), &[admin]).await;
     check(&mut root, granted(&["sites:admin"]), &[]).await;
+}
+
+#[tokio::test]
+async fn a_scope_that_leads_to_an_isolated_one_is_told_of_like_it() {
+    let server = Server::start().await;
+    let mut root = server.root().await;
+    let mut policy = policy();
+    policy.scopes.push(proto::Scope {
+        name: "boss".to_owned(),
+        implies: strings(&["exec:raw"]),
+        ..Default::default()
+    });
+    root.create_policy("acme", policy).await;
+    root.create_workspace("acme", "policies/acme").await;
+    let boss = proto::Key { grants: grants(&["sites:read", "boss"]), ..calm() };
+    check(&mut root, boss, &[(WarningCode::IsolatedScope, "key.grants[1].scope")]).await;
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ pub(super) fn presets<'a>(
         if let Some((known, closures)) = &mut known {
             known.check(&preset.scopes, &field, faults);
             isolated(&preset.scopes, known, closures, &field, faults);
-            let count = listed(&preset.scopes, &mut known.names).iter().count();
+            let count = listed(&preset.scopes, &mut known.names).len();
             if count > GRANTS_MAX {
                 let fault = format!("holds {count} scopes; a key has at most {GRANTS_MAX} grants");
                 faults.note(&*field, fault);

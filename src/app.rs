@@ -2,7 +2,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use ring::rand::SystemRandom;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -12,12 +11,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     admin::{Admin, AdminError},
     back::{Back, Drained},
+    cache::{Announced, Bounds, Cache, SoleOwner},
     clock::SystemClock,
-    config::{DatabaseSettings, Settings},
+    config::{CacheSettings, DatabaseSettings, Settings},
     domain::{
-        live::LiveKey,
-        ports::{Clock, FindKey, Records, StoreError},
-        secret::{Digest, Keyring},
+        ports::{Clock, Records, StoreError},
+        secret::Keyring,
     },
     grpc::{
         authenticate::Authenticated,
@@ -74,23 +73,8 @@ pub struct App {
     store: Arc<Store>,
     admin: Arc<Admin>,
     introspection: Arc<Introspection>,
+    cache: Arc<Cache>,
     back: Back,
-}
-
-/// The records on the back of the process, asked from the front.
-struct FromFront {
-    records: Arc<dyn Records>,
-    back: Back,
-}
-
-#[async_trait]
-impl FindKey for FromFront {
-    async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
-        let records = Arc::clone(&self.records);
-        let digest = Digest::from_bytes(*digest.as_bytes());
-        let found = self.back.run(async move { records.find_key(&digest).await }).await;
-        found.map_err(|stopped| StoreError::Unavailable(stopped.into()))?
-    }
 }
 
 /// How the settings say that the database is opened.
@@ -100,6 +84,16 @@ pub fn store_options(settings: &Settings) -> Options {
         read_connections: *read_connections,
         busy_timeout: Duration::from_millis(*busy_timeout_ms),
         ..Options::new(path)
+    }
+}
+
+/// How the settings bound the cache.
+fn cache_bounds(settings: &Settings) -> Bounds {
+    let CacheSettings { max_bytes, max_loads, load_wait_ms } = settings.cache;
+    Bounds {
+        bytes_max: max_bytes,
+        loads_max: max_loads,
+        load_wait: Duration::from_millis(load_wait_ms),
     }
 }
 
@@ -129,7 +123,14 @@ impl App {
         let owned = settings.clone();
         let (store, keyring) = back.run(async move { open_store(&owned).await }).await??;
         let clock = Arc::new(SystemClock);
-        let records: Arc<dyn Records> = Arc::clone(&store) as _;
+        // One process owns the file. Over a database that several processes change, the
+        // cache is to be told `Uncoordinated`, or of a way in which they tell each other.
+        let owner = Arc::new(SoleOwner::default());
+        let records: Arc<dyn Records> =
+            Arc::new(Announced::new(Arc::clone(&store) as _, Arc::clone(&owner)));
+        let keys = Arc::clone(&store) as _;
+        let bounds = cache_bounds(settings);
+        let cache = Arc::new(Cache::new(keys, owner, bounds, back.handle().clone()));
         let entropy = Arc::new(SystemRandom::new());
         let admin = Arc::new(Admin::new(
             Arc::clone(&records),
@@ -137,16 +138,21 @@ impl App {
             Arc::clone(&keyring),
             entropy,
         ));
-        let from_front = Arc::new(FromFront { records, back: back.clone() });
-        let introspection = Arc::new(Introspection::new(keyring, from_front, clock));
+        let keys = Arc::clone(&cache) as _;
+        let introspection = Arc::new(Introspection::new(keyring, keys, clock));
         let installing = Arc::clone(&admin);
         back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
-        Ok(Self { store, admin, introspection, back })
+        Ok(Self { store, admin, introspection, cache, back })
     }
 
     /// The use cases of `KeyAdmin`. To be run on the back.
     pub fn admin(&self) -> &Arc<Admin> {
         &self.admin
+    }
+
+    /// What introspection finds keys in.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
     }
 
     /// Closes the database.

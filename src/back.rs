@@ -88,6 +88,11 @@ impl Back {
         Ok((BackRuntime { runtime, tasks, places }, back))
     }
 
+    /// The runtime, for work that is bounded by who begins it, and that may be cut off when the back stops.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Runs `future` on the back and awaits its output.
     ///
     /// While `TASKS_MAX` others are in hand, `future` waits for its turn, first come first served, and is dropped if

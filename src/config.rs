@@ -18,7 +18,9 @@ use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 pub use invalid::{InvalidSettings, Problem};
-pub use sections::{BackSettings, DatabaseSettings, KeyringSettings, LogFormat, LogSettings};
+pub use sections::{
+    BackSettings, CacheSettings, DatabaseSettings, KeyringSettings, LogFormat, LogSettings,
+};
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub back: BackSettings,
     /// Where the records are kept.
     pub database: DatabaseSettings,
+    /// The keys that are kept in memory.
+    pub cache: CacheSettings,
     /// Where the signing keys are kept.
     pub keyring: KeyringSettings,
     /// What is logged, and how.

@@ -326,6 +326,10 @@ async fn an_introspection_that_starts_after_a_change_returned_answers_by_it() {
         seen.len() - looked,
     );
     assert!(seen.len() - looked > CHANGES, "hardly anything was asked meanwhile");
+    let counts = server.cache.counts();
+    println!("coherence: {counts:?}");
+    assert!(counts.hits > seen.len() as u64, "hardly anything was answered from memory");
+    assert!(counts.loads > CHANGES as u64, "hardly anything was loaded anew");
     // Each kind of answer was seen, or the test shows less than it says.
     for reason in [
         DenyReason::Unspecified,

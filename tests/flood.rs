@@ -54,9 +54,9 @@ fn question(secret: &str) -> Question<'_> {
 }
 
 /// Asks about secrets, both as those of clients and as that of the caller: each is
-/// refused, and the database is asked about none.
+/// refused, and neither the cache nor the database is asked about any.
 async fn flood(parts: &Parts, root: &Known, secrets: impl Iterator<Item = String>) {
-    let before = parts.keys.asked();
+    let before = (parts.keys.asked(), parts.cache.counts());
     let mut distinct = HashSet::new();
     for secret in secrets {
         let answer = parts.introspection.introspect(root, question(&secret)).await.unwrap();
@@ -66,7 +66,7 @@ async fn flood(parts: &Parts, root: &Known, secrets: impl Iterator<Item = String
         assert!(matches!(caller, Err(NotAuthenticated::Invalid)), "{secret:?}");
         distinct.insert(secret);
     }
-    assert_eq!(parts.keys.asked(), before);
+    assert_eq!((parts.keys.asked(), parts.cache.counts()), before);
     assert!(distinct.len() > FLOOD / 2, "only {} of them differ", distinct.len());
 }
 
@@ -116,18 +116,23 @@ fn forged_secrets_cost_no_look_up() {
     });
 }
 
-/// That the count counts: a secret which may be there is looked up, known or not.
+/// That the count counts: a secret which may be there is looked up, known or not, and then
+/// not again.
 #[test]
 fn a_secret_that_we_signed_is_looked_up_once() {
     with_parts(async |parts| {
         let root = parts.root().await;
         let prefix = Prefix::parse("acme_live").unwrap();
         let unknown = parts.keyring.mint(&prefix, &SystemRandom::new()).unwrap().secret.reveal();
-        for (secret, denial) in [(&unknown, Some(Denial::InvalidKey)), (&parts.root_secret, None)] {
-            let before = parts.keys.asked();
+        let before = parts.keys.asked();
+        for (secret, denial, asked) in [
+            (&unknown, Some(Denial::InvalidKey), before + 1),
+            (&unknown, Some(Denial::InvalidKey), before + 1),
+            (&parts.root_secret, None, before + 1),
+        ] {
             let answer = parts.introspection.introspect(&root, question(secret)).await.unwrap();
             assert_eq!(answer.decision.denial, denial);
-            assert_eq!(parts.keys.asked(), before + 1);
+            assert_eq!(parts.keys.asked(), asked);
         }
     });
 }
@@ -169,7 +174,9 @@ fn a_stampede_for_one_secret_is_answered_right_each_time() {
             ..Default::default()
         };
         let made = callers[0].admin.create_key(request).await.unwrap().into_inner();
+        let before = parts.keys.asked();
         let answers = stampede(&callers, &made.secret).await;
+        assert_eq!(parts.keys.asked(), before + 1, "all but one waited for the same look-up");
         let first = &answers[0];
         assert_eq!((first.decision(), &*first.key), (proto::Decision::Allow, name));
         assert_eq!(first.revision, made.key.unwrap().revision);
@@ -178,5 +185,6 @@ fn a_stampede_for_one_secret_is_answered_right_each_time() {
         callers[0].admin.revoke_key(request).await.unwrap();
         let answers = stampede(&callers, &made.secret).await;
         assert!(answers.iter().all(|answer| answer.reason() == DenyReason::Revoked));
+        assert_eq!(parts.keys.asked(), before + 2);
     });
 }

@@ -39,6 +39,24 @@ impl Default for DatabaseSettings {
     }
 }
 
+/// The keys that are kept in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSettings {
+    /// About how many bytes of memory they take.
+    pub max_bytes: u64,
+    /// Look-ups in the database at once.
+    pub max_loads: usize,
+    /// Milliseconds that a look-up waits for its turn.
+    pub load_wait_ms: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self { max_bytes: 256 * 1024 * 1024, max_loads: 64, load_wait_ms: 1_000 }
+    }
+}
+
 /// Where the signing keys are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

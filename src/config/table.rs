@@ -8,6 +8,7 @@ use super::{Problem, Settings, VARIABLE_PREFIX};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
 const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
 
@@ -215,6 +216,24 @@ pub static SETTINGS: &[Setting] = &[
         1..=HOUR_MS,
         "Milliseconds to wait for another process that holds the database file.",
         |s| s.database.busy_timeout_ms,
+    ),
+    number(
+        "cache.max_bytes",
+        MIB..=1024 * GIB,
+        "Bytes of memory, by estimate, that keys are kept in; the least used make room.",
+        |s| s.cache.max_bytes,
+    ),
+    number(
+        "cache.max_loads",
+        1..=10_000,
+        "Look-ups at once of keys that are not in memory; more wait.",
+        |s| s.cache.max_loads as u64,
+    ),
+    number(
+        "cache.load_wait_ms",
+        1..=HOUR_MS,
+        "Milliseconds that a look-up waits for its turn before it is answered RESOURCE_EXHAUSTED.",
+        |s| s.cache.load_wait_ms,
     ),
     file("keyring.path", "The keyring file.", |s| &s.keyring.path),
     word(

@@ -1,9 +1,12 @@
 //! A key as decisions need it: joined with its workspace, principal and policy,
 //! patterns parsed, scopes numbered.
 
+mod size;
 mod within;
 
 use std::sync::Arc;
+
+pub(super) use size::block;
 
 use super::{
     event::Revision,

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The database cannot be asked. After a change was sent: it may have been made.
     #[error("the database cannot be asked")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More look-ups wait for the database than it can take. This one was not made.
+    #[error("too many look-ups wait for the database")]
+    Overloaded,
     /// What the database holds cannot be.
     #[error("the database holds what cannot be: {0}")]
     Corrupt(String),
@@ -306,6 +309,18 @@ pub enum Write {
     Principal(Principal, Option<Revision>),
     /// A key, and where it is given one, a new secret that replaces the others.
     Key(Key, Option<Revision>, Option<NewSecret>),
+}
+
+impl Write {
+    /// The resource name of what is written, by which the log knows it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Policy(name, ..) => name.to_string(),
+            Self::Workspace(record, _) => record.name.to_string(),
+            Self::Principal(record, _) => record.name.to_string(),
+            Self::Key(record, ..) => record.name.to_string(),
+        }
+    }
 }
 
 /// A secret that a key is given.

@@ -95,6 +95,11 @@ impl ScopeSet {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// How many bytes its bits take.
+    pub fn size(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
     /// Its scopes, in the policy's order.
     pub fn iter(&self) -> impl Iterator<Item = ScopeId> {
         self.0.iter().enumerate().flat_map(|(place, word)| {

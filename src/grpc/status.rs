@@ -29,6 +29,8 @@ pub const ERROR_DOMAIN: &str = "keyward.v1";
 const REASON_PREFIX: &str = "ERROR_REASON_";
 /// When to come again while the database cannot be asked.
 const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// When to come again where too many look-ups wait.
+const LOOK_UP_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How much of a list of faults fits, in bytes: details travel in HTTP/2 trailers, of
 /// which many clients take 8 KiB.
 const FAULTS_BYTES_MAX: usize = 4_096;
@@ -232,6 +234,12 @@ impl From<StoreError> for Status {
                 let message = "the database cannot be asked; a change may have been made: try again with the same request_id";
                 status(Code::Unavailable, message, details)
             }
+            StoreError::Overloaded => {
+                let mut details = info(ErrorReason::TooManyLookUps, []);
+                details.set_retry_info(Some(LOOK_UP_RETRY_DELAY));
+                let message = "more look-ups wait for the database than it can take; try again";
+                status(Code::ResourceExhausted, message, details)
+            }
             StoreError::Corrupt(_) => internal(&error),
         }
     }
@@ -306,4 +314,20 @@ pub(super) fn panicked() -> Status {
 fn ending() -> Status {
     let message = "the server is ending: go to another, with the same request_id";
     status(Code::Unavailable, message, info(ErrorReason::ShuttingDown, []))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn who_waited_too_long_for_a_look_up_is_told_when_to_come_again() {
+        let status = Status::from(StoreError::Overloaded);
+        let reason = status.get_details_error_info().unwrap().reason;
+        assert_eq!((status.code(), &*reason), (Code::ResourceExhausted, "TOO_MANY_LOOK_UPS"));
+        let delay = status.get_details_retry_info().unwrap().retry_delay;
+        assert_eq!(delay, Some(LOOK_UP_RETRY_DELAY));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod invalid_key;
+mod memory;
 mod order;
 mod questions;
 mod reasons;

@@ -1,11 +1,17 @@
 //! A real server on a port of its own with a database of its own, and clients of it.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::mpsc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use keyward::{
     admin::Bootstrapped,
     app::App,
     back::Back,
+    cache::Cache,
     config::Settings,
     grpc::ERROR_DOMAIN,
     proto::{self, introspect_client::IntrospectClient, key_admin_client::KeyAdminClient},
@@ -27,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The secret of a caller that may do everything.
     pub(crate) root_secret: String,
+    /// What its introspection finds keys in.
+    pub(crate) cache: Arc<Cache>,
     shutdown: CancellationToken,
 }
 
@@ -84,15 +92,16 @@ impl Server {
                     panic!("a new database was bootstrapped before");
                 };
                 let listener = keyward::app::listen(&settings).await.unwrap();
-                sender.send((listener.local_addr().unwrap(), secret.reveal())).unwrap();
+                let cache = Arc::clone(app.cache());
+                sender.send((listener.local_addr().unwrap(), secret.reveal(), cache)).unwrap();
                 let _ = app.serve(listener, &settings, ending).await.unwrap();
             });
             let _ = runtime.shutdown(Duration::from_secs(10));
             drop(directory);
         });
         let started = tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap();
-        let (address, root_secret) = started.expect("the server starts");
-        Self { address, root_secret, shutdown }
+        let (address, root_secret, cache) = started.expect("the server starts");
+        Self { address, root_secret, cache, shutdown }
     }
 
     /// A new connection.

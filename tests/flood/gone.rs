@@ -9,7 +9,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     caller::Caller,
-    parts::{Parts, with_parts},
+    parts::{Parts, with_parts, with_parts_uncached},
 };
 
 /// Tasks that ask while the database goes away.
@@ -129,7 +129,7 @@ async fn every_change_is_unavailable(caller: &mut Caller) {
 
 /// Once with a caller that has to be looked up itself, once with one that need not.
 fn check_closed(is_caller_known: bool) {
-    with_parts(async |parts| {
+    with_parts_uncached(async |parts| {
         let (mut caller, secrets) = prepare(&parts).await;
         if is_caller_known {
             parts.know_root_by_heart().await;
@@ -160,8 +160,28 @@ fn without_a_database_nothing_is_decided_and_nothing_changed_for_a_known_caller(
 }
 
 #[test]
-fn calls_in_flight_while_the_database_goes_are_allowed_or_unavailable() {
+fn without_a_database_what_is_in_memory_is_answered_and_nothing_else() {
     with_parts(async |parts| {
+        let (mut caller, [live, ended]) = prepare(&parts).await;
+        let mut other = caller.clone();
+        let mut ask = async |secret: &str| caller.introspect.introspect(introspect(secret)).await;
+        ask(&live).await.unwrap();
+        parts.store.close().await;
+        let asked = parts.keys.asked();
+        for _ in 0..3 {
+            let answer = ask(&live).await.unwrap();
+            assert_eq!(answer.get_ref().decision(), proto::Decision::Allow);
+        }
+        assert_eq!(parts.keys.asked(), asked);
+        unavailable(ask(&ended).await);
+        every_change_is_unavailable(&mut other).await;
+        assert_eq!(ask(&live).await.unwrap().get_ref().decision(), proto::Decision::Allow);
+    });
+}
+
+#[test]
+fn calls_in_flight_while_the_database_goes_are_allowed_or_unavailable() {
+    with_parts_uncached(async |parts| {
         let (caller, [live, _]) = prepare(&parts).await;
         let (told, mut answers) = mpsc::unbounded_channel();
         let asking: Vec<_> = (0..ASKING)

@@ -15,6 +15,7 @@ use keyward::{
     admin::{Admin, Bootstrapped},
     app,
     back::Back,
+    cache::{Announced, Bounds, Cache, Coherence, SoleOwner, Uncoordinated},
     clock::SystemClock,
     config::Settings,
     domain::{
@@ -76,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) admin: Arc<Admin>,
     pub(crate) keys: Arc<Counting>,
+    pub(crate) cache: Arc<Cache>,
     pub(crate) introspection: Arc<Introspection>,
     /// The secret of a caller that may do everything.
     pub(crate) root_secret: String,
@@ -87,8 +89,17 @@ pub(crate) struct Parts {
 
 /// Runs a test on the parts of a new deployment.
 pub(crate) fn with_parts<F: Future<Output = ()>>(test: impl FnOnce(Parts) -> F) {
+    run(true, test);
+}
+
+/// The same without answers from memory.
+pub(crate) fn with_parts_uncached<F: Future<Output = ()>>(test: impl FnOnce(Parts) -> F) {
+    run(false, test);
+}
+
+fn run<F: Future<Output = ()>>(is_cached: bool, test: impl FnOnce(Parts) -> F) {
     let (runtime, back) = Back::start(2).unwrap();
-    runtime.block_on(async { test(Parts::new(back).await).await });
+    runtime.block_on(async { test(Parts::new(back, is_cached).await).await });
     let _ = runtime.shutdown(END);
 }
 
@@ -99,7 +110,7 @@ impl Drop for Parts {
 }
 
 impl Parts {
-    async fn new(back: Back) -> Self {
+    async fn new(back: Back, is_cached: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.database.path = directory.path().join("keyward.db");
@@ -107,8 +118,9 @@ impl Parts {
         settings.server.front_threads = 2;
         let (store, keyring) = app::open_store(&settings).await.unwrap();
         let clock = Arc::new(SystemClock);
+        let owner = Arc::new(SoleOwner::default());
         let admin = Arc::new(Admin::new(
-            Arc::clone(&store) as _,
+            Arc::new(Announced::new(Arc::clone(&store) as _, Arc::clone(&owner))),
             Arc::clone(&clock) as _,
             Arc::clone(&keyring),
             Arc::new(SystemRandom::new()),
@@ -122,12 +134,18 @@ impl Parts {
             asked: AtomicUsize::new(0),
             by_heart: Mutex::new(None),
         });
-        let introspection = Introspection::new(Arc::clone(&keyring), Arc::clone(&keys) as _, clock);
+        let coherence: Arc<dyn Coherence> = if is_cached { owner } else { Arc::new(Uncoordinated) };
+        let bounds = Bounds { bytes_max: 1 << 26, loads_max: 64, load_wait: END };
+        let cache = Cache::new(Arc::clone(&keys) as _, coherence, bounds, back.handle().clone());
+        let cache = Arc::new(cache);
+        let finder = Arc::clone(&cache) as _;
+        let introspection = Introspection::new(Arc::clone(&keyring), finder, clock);
         Self {
             store,
             keyring,
             admin,
             keys,
+            cache,
             introspection: Arc::new(introspection),
             root_secret: secret.reveal(),
             settings,

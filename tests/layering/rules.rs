@@ -58,6 +58,12 @@ const LAYERS: &[Layer] = &[
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE, RUNTIME],
     },
+    Layer {
+        name: "cache",
+        ours: Some(&["cache", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE],
+    },
     Layer { name: "store", ours: Some(&["store", "domain"]), not_ours: &[], foreign: &[TRANSPORT] },
     Layer {
         name: "grpc",

@@ -58,6 +58,14 @@ fn the_domain_names_no_technology_no_clock_and_no_other_layer() {
 }
 
 #[test]
+fn the_cache_names_the_domain_and_no_database() {
+    for text in ["use crate::store::Store;", "use sea_orm::Value;", "use tonic::Status;"] {
+        bad("src/cache/owner.rs", text);
+    }
+    good("src/cache/entries.rs", "use moka::sync::Cache; use crate::domain::live::LiveKey;");
+}
+
+#[test]
 fn the_use_cases_name_the_domain_alone() {
     for (name, text) in [
         ("src/admin/keys.rs", "use crate::introspect::Introspection;"),

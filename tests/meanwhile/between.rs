@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -25,7 +25,7 @@ use keyward::{
     store::Store,
 };
 
-/// Before which call something happens.
+/// Before what something happens.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Before {
     /// The compiled rules are read.
@@ -34,6 +34,10 @@ pub(crate) enum Before {
     WorkspacesUnder,
     /// A change is made.
     Commit,
+    /// A change that was made returns.
+    CommitReturns,
+    /// What was found of a secret is told.
+    FindReturns,
 }
 
 /// What happens.
@@ -43,11 +47,20 @@ pub(crate) struct Between {
     store: Arc<Store>,
     due: Mutex<Option<(Before, Deed)>>,
     pub(crate) commits: AtomicUsize,
+    pub(crate) finds: AtomicUsize,
+    /// Whether the next change is made and its outcome lost.
+    pub(crate) loses_outcome: AtomicBool,
 }
 
 impl Between {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, due: Mutex::new(None), commits: AtomicUsize::new(0) }
+        Self {
+            store,
+            due: Mutex::new(None),
+            commits: AtomicUsize::new(0),
+            finds: AtomicUsize::new(0),
+            loses_outcome: AtomicBool::new(false),
+        }
     }
 
     /// Has this happen once, before the next such call.
@@ -72,7 +85,10 @@ impl Between {
 #[async_trait]
 impl FindKey for Between {
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
-        self.store.find_key(digest).await
+        self.finds.fetch_add(1, Ordering::SeqCst);
+        let found = self.store.find_key(digest).await;
+        self.pass(Before::FindReturns).await;
+        found
     }
 }
 
@@ -107,7 +123,12 @@ macro_rules! answered {
             async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
                 self.commits.fetch_add(1, Ordering::SeqCst);
                 self.pass(Before::Commit).await;
-                self.store.commit(change).await
+                let outcome = self.store.commit(change).await;
+                self.pass(Before::CommitReturns).await;
+                if self.loses_outcome.swap(false, Ordering::SeqCst) {
+                    return Err(StoreError::Unavailable("the reply was lost".into()));
+                }
+                outcome
             }
         }
     };

@@ -4,6 +4,8 @@ use std::{fmt, iter};
 
 use thiserror::Error;
 
+use crate::domain::live::block;
+
 use super::{EVERYTHING, Grammar, InvalidPath, Path, SUBTREE};
 
 /// A set of resources, written as a path in which some segments are free.
@@ -76,6 +78,20 @@ impl Pattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// About how many bytes of memory it owns.
+    pub(in crate::domain) fn size(&self) -> usize {
+        let segments: &[Segment] = match &self.reach {
+            Reach::Everything => &[],
+            Reach::Exactly(segments) | Reach::Subtree(segments) => segments,
+        };
+        let name = |segment: &Segment| match segment {
+            Segment::Any => 0,
+            Segment::Named(name) => block(name.len()),
+        };
+        let names: usize = segments.iter().map(name).sum();
+        block(self.text.len()) + block(size_of_val(segments)) + names
     }
 
     /// Whether the resource is in the set; a request that names none is reached by `*` alone.

@@ -1,0 +1,120 @@
+//! What is kept, bounded in bytes and in time.
+
+use std::{
+    hash::{BuildHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+use super::{Stamp, Subjects};
+use crate::domain::{live::LiveKey, secret::Digest};
+
+/// How long an entry lives, whatever its stamp says.
+const AGE_MAX: Duration = Duration::from_mins(5);
+/// Secrets that are kept as known to be of no key. Only who has the signing key makes more.
+const ABSENT_MAX: u64 = 16_384;
+/// About how many bytes moka takes for an entry: its node, its place in three lists and in the table.
+const OVERHEAD: usize = 320;
+
+/// What a look-up found.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The key. None: no key has the secret.
+    pub(super) key: Option<Arc<LiveKey>>,
+    /// What the look-up is sure to have seen.
+    pub(super) stamp: Stamp,
+    /// What it rests on.
+    pub(super) subjects: Subjects,
+}
+
+/// Entries by digest. What is of no key is kept apart, so that it pushes out none that is.
+pub(super) struct Entries {
+    keys: Cache<Place, Entry, OwnBits>,
+    absent: Cache<Place, Entry, OwnBits>,
+}
+
+impl Entries {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        let keys = Cache::builder().weigher(weight).max_capacity(bytes_max);
+        let absent = Cache::builder().max_capacity(ABSENT_MAX);
+        Self {
+            keys: keys.time_to_live(AGE_MAX).build_with_hasher(OwnBits),
+            absent: absent.time_to_live(AGE_MAX).build_with_hasher(OwnBits),
+        }
+    }
+
+    pub(super) fn get(&self, digest: &Digest) -> Option<Entry> {
+        let place = Place(*digest.as_bytes());
+        self.keys.get(&place).or_else(|| self.absent.get(&place))
+    }
+
+    /// May wait for a moment: not for the threads of the front.
+    pub(super) fn insert(&self, digest: &Digest, entry: &Entry) {
+        let place = Place(*digest.as_bytes());
+        match entry.key {
+            Some(_) => self.keys.insert(place, entry.clone()),
+            None => {
+                self.keys.invalidate(&place);
+                self.absent.insert(place, entry.clone());
+            }
+        }
+    }
+
+    /// How many keys there are, and about how many bytes they take.
+    pub(super) fn size(&self) -> (u64, u64) {
+        self.keys.run_pending_tasks();
+        (self.keys.entry_count(), self.keys.weighted_size())
+    }
+}
+
+fn weight(_: &Place, entry: &Entry) -> u32 {
+    let key = entry.key.as_ref().map_or(0, |key| key.size());
+    u32::try_from(key + OVERHEAD).unwrap_or(u32::MAX)
+}
+
+/// A digest, as a key of the map.
+#[derive(PartialEq, Eq)]
+struct Place([u8; Digest::LEN]);
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(first) = self.0.first_chunk() {
+            state.write_u64(u64::from_ne_bytes(*first));
+        }
+    }
+}
+
+/// A digest is the output of an HMAC: its own bits are as good as any hash of them, and nobody
+/// without the signing key chooses them.
+#[derive(Clone, Copy, Default)]
+struct OwnBits;
+
+/// What [`OwnBits`] hashes with.
+#[derive(Default)]
+struct Bits(u64);
+
+impl BuildHasher for OwnBits {
+    type Hasher = Bits;
+
+    fn build_hasher(&self) -> Bits {
+        Bits::default()
+    }
+}
+
+impl Hasher for Bits {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+}

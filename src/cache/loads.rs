@@ -1,0 +1,110 @@
+//! Reads of the store that are under way: one for each secret, however many ask.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::entries::Entry;
+use crate::domain::{ports::StoreError, secret::Digest};
+
+type Outcome = Option<Result<Entry, Arc<StoreError>>>;
+type Place = [u8; Digest::LEN];
+
+/// The reads under way.
+#[derive(Default)]
+pub(super) struct Loads(Mutex<HashMap<Place, watch::Receiver<Outcome>>>);
+
+/// How a question about a secret goes on.
+pub(super) enum Begun {
+    /// It is known by now.
+    Known(Entry),
+    /// With a read that another question began.
+    Joined(Waiting),
+    /// With a read that is now to be made.
+    First(Waiting, Load),
+}
+
+/// The end of a read, awaited.
+pub(super) struct Waiting(watch::Receiver<Outcome>);
+
+/// A read to be made. Where it is dropped instead, who waits for it is told so.
+pub(super) struct Load {
+    loads: Arc<Loads>,
+    place: Place,
+    tell: watch::Sender<Outcome>,
+}
+
+/// Why a read has no result.
+#[derive(Debug, thiserror::Error)]
+#[error("the look-up was cut off")]
+struct CutOff;
+
+impl Loads {
+    /// Joins the read of this secret, or makes place for one. What was put in by a read that
+    /// has ended since the question was asked is `known`: no second read is made for it.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        digest: &Digest,
+        known: impl FnOnce() -> Option<Entry>,
+    ) -> Begun {
+        let place = *digest.as_bytes();
+        let mut open = self.open();
+        if let Some(running) = open.get(&place) {
+            return Begun::Joined(Waiting(running.clone()));
+        }
+        if let Some(entry) = known() {
+            return Begun::Known(entry);
+        }
+        let (tell, told) = watch::channel(None);
+        open.insert(place, told.clone());
+        Begun::First(Waiting(told), Load { loads: Arc::clone(self), place, tell })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Place, watch::Receiver<Outcome>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    /// Tells everybody who waits. Nobody joins any more from before that on: who learns the
+    /// result and asks again is not told it again.
+    pub(super) fn end(self, outcome: Result<Entry, StoreError>) {
+        self.loads.open().remove(&self.place);
+        self.tell.send_replace(Some(outcome.map_err(Arc::new)));
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // One that has ended is not there any more, and may have a successor.
+        if self.tell.borrow().is_none() {
+            self.loads.open().remove(&self.place);
+        }
+    }
+}
+
+impl Waiting {
+    /// What the read found, or why it found nothing.
+    pub(super) async fn end(mut self) -> Result<Entry, StoreError> {
+        let outcome = self.0.wait_for(Option::is_some).await;
+        match outcome.as_deref() {
+            Ok(Some(Ok(entry))) => Ok(entry.clone()),
+            Ok(Some(Err(error))) => Err(again(error)),
+            Ok(None) | Err(_) => Err(StoreError::Unavailable(CutOff.into())),
+        }
+    }
+}
+
+/// The error of a read, for one more who waited for it.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict => StoreError::Conflict,
+        StoreError::Exists => StoreError::Exists,
+        StoreError::Overloaded => StoreError::Overloaded,
+        StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
+    }
+}

@@ -11,9 +11,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     admin::{Admin, AdminError},
     back::{Back, Drained},
-    cache::{Announced, Bounds, Cache, SoleOwner},
+    cache::{Announced, Bounds, Cache, Coherence, SoleOwner, Uncoordinated},
     clock::SystemClock,
-    config::{CacheSettings, DatabaseSettings, Settings},
+    config::{CacheSettings, InvalidSettings, ServerSettings, Settings},
     domain::{
         ports::{Clock, Records, StoreError},
         secret::Keyring,
@@ -28,8 +28,14 @@ use crate::{
     keyring::{self, KeyringError},
     proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
     server::{self, ServerError},
-    store::{OpenError, Options, Store},
+    store::{OpenError, Place, Store},
 };
+
+mod database;
+mod waiting;
+
+pub use database::open_database;
+pub use waiting::open_when_ready;
 
 /// The services by the names that health knows; the empty one is the whole server.
 const SERVICES: [&str; 3] = ["", "keyward.v1.KeyAdmin", "keyward.v1.Introspect"];
@@ -40,6 +46,17 @@ pub enum AppError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// The password of the database cannot be read.
+    #[error("cannot read the password of the database from {path}: {error}", path = .path.display())]
+    Password {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// The keyring cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -68,6 +85,20 @@ pub enum AppError {
     Stopped(#[from] crate::back::Stopped),
 }
 
+impl AppError {
+    /// Whether it may pass without this process: whoever runs the database may mend it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Open(error) => error.may_pass(),
+            Self::Store(StoreError::Unavailable(_) | StoreError::Conflict)
+            | Self::Install(
+                AdminError::Store(StoreError::Unavailable(_)) | AdminError::Contended,
+            ) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A deployment that is ready to serve: database open, schema fitting, keyring read.
 pub struct App {
     store: Arc<Store>,
@@ -77,13 +108,16 @@ pub struct App {
     back: Back,
 }
 
-/// How the settings say that the database is opened.
-pub fn store_options(settings: &Settings) -> Options {
-    let DatabaseSettings { path, read_connections, busy_timeout_ms } = &settings.database;
-    Options {
-        read_connections: *read_connections,
-        busy_timeout: Duration::from_millis(*busy_timeout_ms),
-        ..Options::new(path)
+/// The records, and what keeps answers from memory coherent with them: one process owns a
+/// file, and knows of every change; a server has changes that this process does not hear of.
+fn coherent(store: &Arc<Store>) -> (Arc<dyn Records>, Arc<dyn Coherence>) {
+    let records = Arc::clone(store) as Arc<dyn Records>;
+    match store.place() {
+        Place::File(_) => {
+            let owner = Arc::new(SoleOwner::default());
+            (Arc::new(Announced::new(records, Arc::clone(&owner))), owner)
+        }
+        Place::Server(_) => (records, Arc::new(Uncoordinated)),
     }
 }
 
@@ -97,19 +131,23 @@ fn cache_bounds(settings: &Settings) -> Bounds {
     }
 }
 
-/// Opens the database, brings its schema to this version and reads the keyring, which
-/// is made where there is none and nothing was signed yet. To be run on the back.
+/// Opens the database, brings its schema to this version where the settings say so and reads the
+/// keyring, which is made where there is none and nothing was signed yet. To be run on the back.
 ///
 /// # Errors
 ///
 /// [`AppError`]: what an operator must mend first.
 pub async fn open_store(settings: &Settings) -> Result<(Arc<Store>, Arc<Keyring>), AppError> {
-    let store = Store::open(&store_options(settings)).await?;
-    store.migrate().await?;
+    let store = open_database(settings).await?;
+    match settings.database.migrates_on_start() {
+        true => store.migrate().await?,
+        false => store.check_schema().await?,
+    }
     let now = SystemClock.now().micros() / 1_000_000;
-    let may_create = !store.has_secrets().await?;
+    let may_create = store.may_make_keyring().await?;
     let keyring = keyring::load_or_create(&settings.keyring.path, may_create, now)?;
     store.check_keyring(&keyring).await?;
+    store.report_durability().await?;
     Ok((Arc::new(store), Arc::new(keyring)))
 }
 
@@ -123,14 +161,10 @@ impl App {
         let owned = settings.clone();
         let (store, keyring) = back.run(async move { open_store(&owned).await }).await??;
         let clock = Arc::new(SystemClock);
-        // One process owns the file. Over a database that several processes change, the
-        // cache is to be told `Uncoordinated`, or of a way in which they tell each other.
-        let owner = Arc::new(SoleOwner::default());
-        let records: Arc<dyn Records> =
-            Arc::new(Announced::new(Arc::clone(&store) as _, Arc::clone(&owner)));
+        let (records, coherence) = coherent(&store);
         let keys = Arc::clone(&store) as _;
         let bounds = cache_bounds(settings);
-        let cache = Arc::new(Cache::new(keys, owner, bounds, back.handle().clone()));
+        let cache = Arc::new(Cache::new(keys, coherence, bounds, back.handle().clone()));
         let entropy = Arc::new(SystemRandom::new());
         let admin = Arc::new(Admin::new(
             Arc::clone(&records),
@@ -148,6 +182,11 @@ impl App {
     /// The use cases of `KeyAdmin`. To be run on the back.
     pub fn admin(&self) -> &Arc<Admin> {
         &self.admin
+    }
+
+    /// Which database it is.
+    pub fn place(&self) -> &Place {
+        self.store.place()
     }
 
     /// What introspection finds keys in.
@@ -198,11 +237,7 @@ impl App {
         shutdown: CancellationToken,
     ) -> Result<Drained, AppError> {
         let (routes, reporter) = self.routes(settings)?;
-        let limits = EdgeLimits {
-            deadline_max: settings.server.deadline_max(),
-            max_in_flight: settings.server.max_in_flight,
-            max_message_bytes: settings.server.max_message_bytes,
-        };
+        let limits = EdgeLimits::from(&settings.server);
         report(&reporter, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let ending = {
@@ -232,6 +267,16 @@ impl App {
             Err(_) => tracing::warn!("the database did not close in time"),
         }
         Ok(drained)
+    }
+}
+
+impl From<&ServerSettings> for EdgeLimits {
+    fn from(settings: &ServerSettings) -> Self {
+        Self {
+            deadline_max: settings.deadline_max(),
+            max_in_flight: settings.max_in_flight,
+            max_message_bytes: settings.max_message_bytes,
+        }
     }
 }
 

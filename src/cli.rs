@@ -93,10 +93,11 @@ enum KeyringCommand {
 
 #[derive(Debug, Subcommand)]
 enum EventsCommand {
-    /// Check the hash chain, with the server stopped; name the first broken revision
+    /// Check the hash chain; name the first broken revision
     ///
-    /// Stop the server first: one process owns the database file. Keep the last revision and
-    /// its hash, which are printed, elsewhere: a log that was rewritten as a whole has others.
+    /// Stop the server first, unless the database is PostgreSQL's: one process owns an SQLite
+    /// file. Keep the last revision and its hash, which are printed, elsewhere: a log that was
+    /// rewritten as a whole has others.
     Verify,
 }
 

@@ -6,6 +6,8 @@
 //!
 //! This module is the only one that reads the environment.
 
+mod database;
+mod database_url;
 mod invalid;
 mod sections;
 mod server;
@@ -17,10 +19,10 @@ use std::path::Path;
 use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
+pub use database::{Connection, DatabaseSettings, MigrateOnStart, TlsMode};
+pub use database_url::DatabaseUrl;
 pub use invalid::{InvalidSettings, Problem};
-pub use sections::{
-    BackSettings, CacheSettings, DatabaseSettings, KeyringSettings, LogFormat, LogSettings,
-};
+pub use sections::{BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings};
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
 
@@ -86,8 +88,9 @@ impl Settings {
         Self::load(file, readable(std::env::vars_os())?.into_iter())
     }
 
-    /// The settings in effect, one `section.name = value` per line in the order of [`SETTINGS`]; valid TOML. No setting
-    /// holds a secret: secrets are in files that settings point to.
+    /// The settings in effect, one `section.name = value` per line in the order of [`SETTINGS`]; valid TOML. The one
+    /// secret that a setting may hold, a password in `database.url`, is left out; others are in files that settings
+    /// point to.
     #[must_use]
     pub fn print(&self) -> String {
         SETTINGS
@@ -102,6 +105,7 @@ impl Settings {
             SETTINGS.iter().filter_map(|setting| setting.out_of_range(self)).collect();
         problems.extend(self.server.contradictions());
         problems.extend(self.log.contradictions());
+        problems.extend(self.database.contradictions());
         problems.extend(sections::shared_files(&self.database, &self.keyring));
         problems
     }
@@ -129,10 +133,17 @@ fn read(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Probl
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problem::Unreadable { path: path.to_owned(), cause: error.to_string() })?;
     let source = File::from_str(&text, FileFormat::Toml);
-    source
-        .collect()
-        .map_err(|error| Problem::Unreadable { path: path.to_owned(), cause: error.to_string() })?;
+    source.collect().map_err(|error| Problem::Unreadable {
+        path: path.to_owned(),
+        cause: without_quotes(&error.to_string()),
+    })?;
     Ok(source)
+}
+
+/// What the reader of TOML says, without the line that it quotes, in which a password may be.
+fn without_quotes(cause: &str) -> String {
+    let said = cause.lines().filter(|line| !line.contains('|') && !line.trim().is_empty());
+    said.collect::<Vec<_>>().join(": ")
 }
 
 fn unknown_in(source: &impl Source) -> Vec<Problem> {
@@ -154,5 +165,7 @@ fn leaves(prefix: &str, table: Map<String, Value>, names: &mut Vec<String>) {
     }
 }
 
+#[cfg(test)]
+mod database_tests;
 #[cfg(test)]
 mod tests;

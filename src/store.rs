@@ -1,31 +1,35 @@
-//! The records in a database, through sea-orm. Today the database is SQLite, and
-//! one process owns its file.
+//! The records in a database, through sea-orm: an SQLite file, which one process owns
+//! and one connection writes, or PostgreSQL, which many may use.
 //!
-//! One connection writes, several read. What is written is on the disk before it
-//! is acknowledged (`synchronous = FULL`), each change together with its event.
+//! What is written is on the disk before it is acknowledged (`synchronous = FULL`,
+//! `synchronous_commit = on`), each change together with its event.
 //! Secrets never come here: rows hold digests alone.
 
+mod bounded;
 mod commit;
 mod entity;
 mod error;
 mod find;
 mod keyring;
 mod listing;
+mod lock;
 mod open;
+mod postgres;
 mod read;
 mod under;
 mod verify;
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fmt, fs::File, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, EntityTrait as _, SelectExt as _,
-    TransactionTrait as _,
+    AccessMode, DatabaseConnection, DatabaseTransaction, EntityTrait as _, IsolationLevel,
+    SelectExt as _, TransactionOptions,
 };
 use tokio::task::JoinHandle;
 
 pub use open::{OpenError, Options};
+pub use postgres::{PostgresOptions, Tls};
 pub use verify::{BrokenChain, Verified, VerifyError};
 
 use crate::domain::{
@@ -42,16 +46,43 @@ use crate::domain::{
     time::Timestamp,
     workspace::Workspace,
 };
+use bounded::Bounded;
 use error::store_error;
 
 /// The records in one database.
 pub struct Store {
-    readers: DatabaseConnection,
-    writer: DatabaseConnection,
+    readers: Bounded<DatabaseConnection>,
+    writer: Bounded<DatabaseConnection>,
     policies: find::Policies,
-    path: PathBuf,
-    /// Held as long as anything may still write; given up last.
-    lock: Arc<File>,
+    place: Place,
+    home: Home,
+}
+
+/// What kind of database it is.
+#[derive(Clone)]
+enum Home {
+    /// A file. Its lock is held as long as anything may still write; given up last.
+    File(#[expect(dead_code, reason = "its drop gives up the lock")] Arc<File>),
+    /// A server.
+    Server(Box<PostgresOptions>),
+}
+
+/// Which database it is, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// A database on a server.
+    Server(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(name) => f.write_str(name),
+        }
+    }
 }
 
 impl Store {
@@ -65,7 +96,23 @@ impl Store {
         open::open(options).await
     }
 
-    /// Brings the schema up to what this build knows.
+    /// Connects to a PostgreSQL database, which must be there and may be empty. The schema
+    /// is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Database`] where it cannot be asked.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
+        postgres::open(options).await
+    }
+
+    /// Which database it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Brings the schema up to what this build knows. Of several processes that do, one at a
+    /// time makes changes.
     ///
     /// # Errors
     ///
@@ -76,7 +123,12 @@ impl Store {
         if self.schema_fits().await? {
             return Ok(());
         }
-        migrations::up(&self.writer).await.map_err(|error| OpenError::database(&self.path, error))
+        match &self.home {
+            Home::File(_) => migrations::up(self.writer.inner())
+                .await
+                .map_err(|error| OpenError::database(&self.place, error)),
+            Home::Server(options) => postgres::migrate(options).await,
+        }
     }
 
     /// Whether the schema is the one that this build knows; not, where [`Store::migrate`]
@@ -86,13 +138,40 @@ impl Store {
     ///
     /// As [`Store::migrate`].
     pub async fn schema_fits(&self) -> Result<bool, OpenError> {
-        let schema = migrations::schema(&self.readers).await;
-        match schema.map_err(|error| OpenError::database(&self.path, error))? {
+        let schema = self.readers.ask(migrations::schema(self.readers.inner())).await;
+        match schema.map_err(|error| OpenError::database(&self.place, error))? {
             migrations::Schema::Current => Ok(true),
             migrations::Schema::Behind(_) => Ok(false),
             migrations::Schema::Ahead(unknown) => {
-                Err(OpenError::Newer { path: self.path.clone(), unknown })
+                Err(OpenError::Newer { place: self.place.clone(), unknown })
             }
+        }
+    }
+
+    /// Says in the log which server it is and what its commits are worth. Of a file there is
+    /// nothing to say: how it is written is for this process to choose.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked.
+    pub async fn report_durability(&self) -> Result<(), StoreError> {
+        match self.home {
+            Home::File(_) => Ok(()),
+            Home::Server(_) => {
+                postgres::report(&self.writer, &self.place).await.map_err(store_error)
+            }
+        }
+    }
+
+    /// That the schema is the one that this build knows.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Behind`] where it lacks changes, or as [`Store::schema_fits`].
+    pub async fn check_schema(&self) -> Result<(), OpenError> {
+        match self.schema_fits().await? {
+            true => Ok(()),
+            false => Err(OpenError::Behind { place: self.place.clone() }),
         }
     }
 
@@ -109,7 +188,7 @@ impl Store {
     /// asked is [`StoreError::Unavailable`]; other processes are kept off until the drop.
     pub async fn close(&self) {
         for pool in [&self.readers, &self.writer] {
-            if let Err(error) = pool.close_by_ref().await {
+            if let Err(error) = pool.inner().close_by_ref().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the database was not closed in good order"
@@ -119,8 +198,16 @@ impl Store {
     }
 
     /// One moment of the database, for reads that belong together.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
-        self.readers.begin().await.map_err(store_error)
+    async fn snapshot(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
+        let options = match self.home {
+            Home::File(_) => TransactionOptions::default(),
+            Home::Server(_) => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        self.readers.begin(options).await.map_err(store_error)
     }
 }
 
@@ -249,11 +336,11 @@ impl Records for Store {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
-        let (writer, lock) = (self.writer.clone(), Arc::clone(&self.lock));
+        let (writer, home) = (self.writer.clone(), self.home.clone());
         // In a task of its own: whoever asked may leave, the change is made all the same.
         outcome(tokio::spawn(async move {
             let outcome = commit::commit(&writer, &change).await;
-            drop((writer, lock));
+            drop((writer, home));
             outcome
         }))
         .await

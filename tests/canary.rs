@@ -112,7 +112,7 @@ fn keyring_of(path: &Path) -> Keyring {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_leaks_no_secret_at_its_most_talkative() {
-    let deployment = Deployment::new("trace");
+    let deployment = Deployment::new(&[("log.level", "trace")]);
     let root_secret = deployment.bootstrap();
     let mut serving = deployment.serve().await;
     let seen = scenario::play(serving.address, &root_secret).await;

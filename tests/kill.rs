@@ -3,7 +3,8 @@
 //! log has neither gap nor break.
 //!
 //! SIGKILL ends the process, not the machine: the loss of power is for the disk and for
-//! SQLite's `synchronous = FULL` to bear, and is not shown here.
+//! SQLite's `synchronous = FULL` or PostgreSQL's `synchronous_commit = on` to bear, and is
+//! not shown here.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +22,9 @@ mod caller;
 mod clients;
 #[path = "kill/doctored.rs"]
 mod doctored;
+#[path = "postgres/database.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod fresh;
 #[path = "kill/ledger.rs"]
 mod ledger;
 #[path = "kill/process.rs"]
@@ -40,6 +44,7 @@ use process::{Deployment, Serving};
 use random::{Random, seed};
 
 const ROUNDS: usize = 50;
+const ROUNDS_ON_POSTGRES: usize = 20;
 const CLIENTS: usize = 4;
 /// After at most this many acknowledgements of a round the process is killed.
 const ACKNOWLEDGED_MAX: usize = 24;
@@ -58,8 +63,22 @@ struct Run {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_every_kill() {
+    survive(Deployment::new(&[("log.level", "warn")]), ROUNDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_every_kill_on_postgres() {
+    let database = fresh::Fresh::new().await;
+    let settings = [
+        ("log.level", "warn"),
+        ("database.url", &*database.url()),
+        ("database.migrate_on_start", "true"),
+    ];
+    survive(Deployment::new(&settings), ROUNDS_ON_POSTGRES).await;
+}
+
+async fn survive(deployment: Deployment, rounds: usize) {
     let seed = seed("kill");
-    let deployment = Deployment::new("warn");
     let root_secret = deployment.bootstrap();
     let mut serving = deployment.serve().await;
     let mut root = Caller::connect(serving.address, &root_secret).await;
@@ -73,13 +92,13 @@ async fn what_was_acknowledged_survives_every_kill() {
     }
     let random = Random::new(!seed);
     let mut run = Run { deployment, root_secret, ledger, random, since, total: Figures::default() };
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         clients = run.disturb(&mut serving, clients).await;
         serving = run.deployment.serve().await;
         let faults = run.audit(&serving).await;
         assert!(faults.is_empty(), "round {round}:\n{}", faults.join("\n"));
     }
-    run.conclude(serving).await;
+    run.conclude(serving, rounds).await;
 }
 
 impl Run {
@@ -138,7 +157,7 @@ impl Run {
     }
 
     /// Looks at everything once more, and at the log as a whole.
-    async fn conclude(&mut self, mut serving: Serving) {
+    async fn conclude(&mut self, mut serving: Serving, rounds: usize) {
         let mut root = Caller::connect(serving.address, &self.root_secret).await;
         let events = audit::events(&mut root, &Since::default()).await;
         let revisions: Vec<i64> = events.iter().map(|event| event.revision).collect();
@@ -154,11 +173,11 @@ impl Run {
         assert!(said.starts_with(&format!("{} events, unbroken.", events.len())), "{said}");
         let Figures { acknowledged, done, not_done } = self.total;
         println!(
-            "kill: {ROUNDS} rounds, {acknowledged} changes acknowledged and none lost, {} not \
+            "kill: {rounds} rounds, {acknowledged} changes acknowledged and none lost, {} not \
              answered: {done} of them done whole, {not_done} not at all; {} secrets asked about",
             done + not_done,
             answers.len(),
         );
-        assert!(acknowledged >= ROUNDS, "hardly anything was done");
+        assert!(acknowledged >= rounds, "hardly anything was done");
     }
 }

@@ -1,5 +1,6 @@
 //! What the store promises. Every behaviour is written for any database, and runs on
-//! each kind; what only a file can do is in `store/file.rs`.
+//! each kind; what only a file can do is in `store/file.rs`, what only a server can in
+//! `store/server.rs`.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -11,6 +12,8 @@ mod events;
 mod file;
 #[path = "store/finding.rs"]
 mod finding;
+#[path = "postgres/database.rs"]
+mod fresh;
 #[path = "store/listing.rs"]
 mod listing;
 #[path = "store/migrations.rs"]
@@ -19,6 +22,8 @@ mod migrating;
 mod records;
 #[path = "store/sample.rs"]
 mod sample;
+#[path = "store/server.rs"]
+mod server;
 #[path = "store/together.rs"]
 mod together;
 #[path = "store/under.rs"]
@@ -36,6 +41,20 @@ macro_rules! conformance {
                         #[tokio::test(flavor = "multi_thread")]
                         async fn $behaviour() {
                             crate::$part::$behaviour(&Sqlite::new()).await;
+                        }
+                    )+
+                }
+            )+
+        }
+        mod postgres {
+            use crate::database::Postgres;
+            $(
+                mod $part {
+                    use super::*;
+                    $(
+                        #[tokio::test(flavor = "multi_thread")]
+                        async fn $behaviour() {
+                            crate::$part::$behaviour(&Postgres::new().await).await;
                         }
                     )+
                 }
@@ -63,6 +82,7 @@ conformance! {
         titles_are_sorted_bytewise
         pages_join_to_the_whole_list_in_both_directions
         the_search_in_titles_takes_every_character_literally
+        what_no_text_can_hold_is_not_found
         keys_are_filtered_by_each_property
         states_change_at_the_very_moment
         a_scope_is_found_as_long_as_it_is_granted

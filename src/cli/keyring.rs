@@ -14,5 +14,11 @@ pub(super) fn rotate(settings: &Settings) -> Result<ExitCode, Failure> {
         "{} signs with version {version} from the next start of the server on. Secrets of older versions stay good.",
         path.display()
     ));
+    if settings.database.is_server() {
+        output::note(
+            "Copy it to every process that uses the database, then stop them all and start them: \
+             one that has not read it refuses what the others sign.",
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

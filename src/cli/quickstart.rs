@@ -23,7 +23,7 @@ use crate::{
     admin::Bootstrapped,
     app::{self, App, AppError},
     back::Back,
-    config::{LogSettings, Settings},
+    config::{DatabaseSettings, LogSettings, Settings},
     logging,
 };
 use clients::Clients;
@@ -63,7 +63,13 @@ pub(super) fn run(settings: &Settings, exit: bool) -> Result<ExitCode, Failure> 
 /// which is not to speak in between.
 fn settings_for(settings: &Settings, directory: &Path, exit: bool) -> Settings {
     let mut settings = settings.clone();
-    settings.database.path = directory.join("keyward.db");
+    let DatabaseSettings { read_connections, busy_timeout_ms, .. } = settings.database;
+    settings.database = DatabaseSettings {
+        path: directory.join("keyward.db"),
+        read_connections,
+        busy_timeout_ms,
+        ..DatabaseSettings::default()
+    };
     settings.keyring.path = directory.join("keyward.keyring");
     settings.server.reflection = true;
     if exit {

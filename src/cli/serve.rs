@@ -25,11 +25,18 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let drained = on_back(settings, async |back| {
         let shutdown = CancellationToken::new();
         tokio::spawn(end_on_signal(shutdown.clone()));
-        let app = App::open(settings, back).await?;
-        let listener = app::listen(settings).await?;
+        let (app, listener) = if settings.database.is_server() {
+            let listener = app::listen(settings).await?;
+            match app::open_when_ready(settings, &back, &listener, &shutdown).await? {
+                Some(app) => (app, listener),
+                None => return Ok(Drained::All),
+            }
+        } else {
+            (App::open(settings, back).await?, app::listen(settings).await?)
+        };
         tracing::info!(
             address = %listener.local_addr()?,
-            database = %settings.database.path.display(),
+            database = %app.place(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::Problem;
+use super::{DatabaseSettings, Problem};
 
 /// The runtime behind the front.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,24 +18,6 @@ pub struct BackSettings {
 impl Default for BackSettings {
     fn default() -> Self {
         Self { threads: 2 }
-    }
-}
-
-/// Where the records are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DatabaseSettings {
-    /// The SQLite file.
-    pub path: PathBuf,
-    /// Connections that read at once, beside the one that writes.
-    pub read_connections: u32,
-    /// Milliseconds to wait for another process that holds the file.
-    pub busy_timeout_ms: u64,
-}
-
-impl Default for DatabaseSettings {
-    fn default() -> Self {
-        Self { path: PathBuf::from("keyward.db"), read_connections: 4, busy_timeout_ms: 5_000 }
     }
 }
 

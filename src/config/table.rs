@@ -208,14 +208,75 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "database.read_connections",
         1..=1_024,
-        "Connections that read at once, beside the one that writes.",
+        "Connections that read at once, beside those that write.",
         |s| u64::from(s.database.read_connections),
     ),
     number(
         "database.busy_timeout_ms",
         1..=HOUR_MS,
-        "Milliseconds to wait for another process that holds the database file.",
+        "SQLite: milliseconds to wait for another process that holds the database file.",
         |s| s.database.busy_timeout_ms,
+    ),
+    word(
+        "database.url",
+        "PostgreSQL: `postgres://USER[:PASSWORD]@HOST[:PORT]/NAME`, with `?sslmode=` `disable`, `require` or `verify-full` where it is not the default; instead of the next four. Printed without the password.",
+        |s| s.database.url.shown(),
+    ),
+    word(
+        "database.host",
+        "PostgreSQL: name or address of the server, or the directory of its socket.",
+        |s| s.database.host.clone(),
+    ),
+    number("database.port", 1..=65_535, "PostgreSQL: port of the server.", |s| {
+        u64::from(s.database.port)
+    }),
+    word("database.name", "PostgreSQL: the database, which must exist.", |s| {
+        s.database.name.clone()
+    }),
+    word("database.user", "PostgreSQL: the user.", |s| s.database.user.clone()),
+    word(
+        "database.password_file",
+        "PostgreSQL: a file that holds the user's password and nothing else.",
+        |s| s.database.password_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "database.tls",
+        "PostgreSQL: `verify` the server's certificate, `require` encryption with whoever answers, or `off`; a socket needs none.",
+        |s| s.database.tls.name().to_owned(),
+    ),
+    word(
+        "database.tls_ca_file",
+        "PostgreSQL: certificate authorities to trust beside the system's, in PEM.",
+        |s| s.database.tls_ca_file.to_string_lossy().into_owned(),
+    ),
+    number(
+        "database.write_connections",
+        1..=1_024,
+        "PostgreSQL: connections that write at once; their changes are made one after another all the same.",
+        |s| u64::from(s.database.write_connections),
+    ),
+    number(
+        "database.connect_timeout_ms",
+        1..=HOUR_MS,
+        "PostgreSQL: milliseconds that the first connection may take; of later ones, `database.acquire_timeout_ms` is the bound.",
+        |s| s.database.connect_timeout_ms,
+    ),
+    number(
+        "database.acquire_timeout_ms",
+        1..=HOUR_MS,
+        "PostgreSQL: milliseconds to wait for a connection, free or new, before the answer is UNAVAILABLE.",
+        |s| s.database.acquire_timeout_ms,
+    ),
+    number(
+        "database.statement_timeout_ms",
+        10..=HOUR_MS,
+        "PostgreSQL: milliseconds that a statement may take, waits for locks included, before the answer is UNAVAILABLE.",
+        |s| s.database.statement_timeout_ms,
+    ),
+    word(
+        "database.migrate_on_start",
+        "Whether `serve` and `bootstrap` bring the schema to their version themselves: `true`, `false`, or `auto`: with SQLite yes, with PostgreSQL no.",
+        |s| s.database.migrate_on_start.name().to_owned(),
     ),
     number(
         "cache.max_bytes",

@@ -77,6 +77,24 @@ fn the_table_lists_every_field() {
     assert_eq!(markdown().lines().count(), SETTINGS.len() + 2);
 }
 
+/// Without which this setting is half of something.
+fn beside(setting: &str) -> Vec<(&'static str, &'static str)> {
+    match setting {
+        "database.host"
+        | "database.port"
+        | "database.name"
+        | "database.user"
+        | "database.password_file"
+        | "database.tls"
+        | "database.tls_ca_file" => vec![
+            ("KEYWARD__DATABASE__HOST", "h"),
+            ("KEYWARD__DATABASE__NAME", "n"),
+            ("KEYWARD__DATABASE__USER", "u"),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 #[test]
 fn every_variable_reaches_its_own_setting() {
     for setting in SETTINGS {
@@ -86,11 +104,17 @@ fn every_variable_reaches_its_own_setting() {
             "server.keepalive_timeout_ms" => "1000".to_owned(),
             "log.format" => "json".to_owned(),
             "log.level" => "debug".to_owned(),
+            "database.url" => "postgres://u@h/n".to_owned(),
+            "database.tls" => "off".to_owned(),
+            "database.migrate_on_start" => "true".to_owned(),
             name => setting
                 .bounds()
                 .map_or_else(|| format!("{name}.x"), |bounds| bounds.end().to_string()),
         };
-        let settings = load(&[(&setting.variable(), &value)]).unwrap();
+        let variable = setting.variable();
+        let mut pairs = vec![(&*variable, &*value)];
+        pairs.extend(beside(setting.name).into_iter().filter(|(name, _)| *name != variable));
+        let settings = load(&pairs).unwrap();
         assert_eq!(
             setting.value(&settings).to_string().trim_matches('"'),
             value,
@@ -110,6 +134,7 @@ fn both_ends_of_every_range_are_allowed_and_one_beyond_is_not() {
         let given = |value: u64| {
             let (variable, value) = (setting.variable(), value.to_string());
             let mut pairs = vec![wide, narrow];
+            pairs.extend(beside(setting.name));
             pairs.retain(|(name, _)| *name != variable);
             pairs.push((&variable, &value));
             load(&pairs).is_ok()

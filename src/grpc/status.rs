@@ -311,6 +311,15 @@ pub(super) fn panicked() -> Status {
     internal(&Stopped::Panicked)
 }
 
+/// The database cannot be used yet.
+pub(super) fn waiting() -> Status {
+    let mut details = info(ErrorReason::StoreUnavailable, []);
+    details.set_retry_info(Some(STORE_RETRY_DELAY));
+    let message =
+        "the server waits for its database, and has done nothing: try again, or go to another";
+    status(Code::Unavailable, message, details)
+}
+
 fn ending() -> Status {
     let message = "the server is ending: go to another, with the same request_id";
     status(Code::Unavailable, message, info(ErrorReason::ShuttingDown, []))

@@ -1,47 +1,50 @@
 //! Makes a change.
 //!
-//! Locks are taken in this order: the subject, what the change rests on, the counter.
-//! SQLite has one writer; on a database with several, two changes that rest on each
-//! other's subjects would wait for one another, and one be refused.
-//! From then on changes are one after another, and commit order is revision order.
+//! Locks are taken in one order, so that no two changes wait for each other: the request,
+//! with nothing else held; the subject and what the change rests on, by kind and name;
+//! the counter. From then on changes are one after another until the commit is visible,
+//! and commit order is revision order. On a database with several writers each statement must
+//! see what was committed before it (READ COMMITTED), or it would judge by what was before it
+//! waited.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ColumnTrait as _, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, PrimaryKeyTrait, QueryFilter as _,
-    QuerySelect as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
-    sea_query::{Expr, ExprTrait as _, LockType},
+    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _, SqliteTransactionMode, TransactionOptions,
+    sea_query::{Expr, ExprTrait as _, LockBehavior, LockType},
 };
 
 use super::{
+    bounded::Bounded,
     entity::{
         Stamp, corrupt, counter, event, hash, key, key_scope, policy, principal, request, secret,
         workspace,
     },
     error::{insert_error, store_error, unavailable},
+    lock::lock_all,
     read, under,
 };
 use crate::domain::{
     event::{Event, Revision},
     key::Key,
-    ports::{Change, Guard, NewRequest, NewSecret, RememberedAs, StoreError, Write},
+    ports::{Change, Guard, NewRequest, NewSecret, RememberedAs, RequestKey, StoreError, Write},
     time::Timestamp,
 };
 
 /// Begins a transaction that will write: one which only turns out to would be refused
 /// where another wrote meanwhile.
-pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+pub(super) async fn begin(
+    writer: &Bounded<DatabaseConnection>,
+) -> Result<Bounded<DatabaseTransaction>, DbErr> {
     let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
     writer
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode,
-            ..TransactionOptions::default()
-        })
+        .begin(TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() })
         .await
 }
 
 pub(super) async fn commit(
-    writer: &DatabaseConnection,
+    writer: &Bounded<DatabaseConnection>,
     change: &Change,
 ) -> Result<Revision, StoreError> {
     let transaction = begin(writer).await.map_err(unavailable)?;
@@ -57,7 +60,7 @@ pub(super) async fn commit(
 
 /// Remembers a request that changed nothing.
 pub(super) async fn remember(
-    writer: &DatabaseConnection,
+    writer: &Bounded<DatabaseConnection>,
     request: &NewRequest,
     done: &RememberedAs,
 ) -> Result<(), StoreError> {
@@ -74,25 +77,20 @@ async fn check_request(
     request: &NewRequest,
     time: Timestamp,
 ) -> Result<(), StoreError> {
-    forget_requests(db, time).await?;
+    forget_requests(db, &request.key, time).await?;
     match read::request(db, &request.key, time).await? {
         Some(_) => Err(StoreError::Conflict),
         None => Ok(()),
     }
 }
 
-async fn apply(db: &DatabaseTransaction, change: &Change) -> Result<Revision, StoreError> {
+async fn apply(db: &impl ConnectionTrait, change: &Change) -> Result<Revision, StoreError> {
     let Change { time, guards, write, deed, request } = change;
     if let Some(request) = request {
         // Before all else: a repeated request is that, and not a name which is taken.
         check_request(db, request, *time).await?;
     }
-    lock_subject(db, write).await?;
-    for (guard, revision) in guards {
-        if !holds(db, guard, *revision).await? {
-            return Err(StoreError::Conflict);
-        }
-    }
+    lock_all(db, write, guards).await?;
     let (counter, nonce) = next_revision(db).await?;
     // From here on changes are one after another, and none is under way that would not be seen.
     for (guard, revision) in guards {
@@ -113,102 +111,34 @@ async fn apply(db: &DatabaseTransaction, change: &Change) -> Result<Revision, St
     Ok(revision)
 }
 
-async fn forget_requests(db: &impl ConnectionTrait, now: Timestamp) -> Result<(), StoreError> {
-    let expired =
-        request::Entity::delete_many().filter(request::Column::ExpireTime.lte(now.micros()));
-    expired.exec(db).await.map_err(store_error)?;
+/// Removes what expired: an earlier request of this name first, whoever else may be at it, then
+/// all that nobody else is at.
+async fn forget_requests(
+    db: &impl ConnectionTrait,
+    own: &RequestKey,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let expired = request::Column::ExpireTime.lte(now.micros());
+    request::Entity::delete_many()
+        .filter(expired.clone())
+        .filter(request::Column::Actor.eq(own.actor.as_str()))
+        .filter(request::Column::Id.eq(own.id.as_str()))
+        .exec(db)
+        .await
+        .map_err(store_error)?;
+    let free = request::Entity::find()
+        .select_only()
+        .columns([request::Column::Actor, request::Column::Id])
+        .filter(expired)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let name = Expr::tuple([request::Column::Actor, request::Column::Id].map(Expr::col));
+    request::Entity::delete_many()
+        .filter(name.in_subquery(free))
+        .exec(db)
+        .await
+        .map_err(store_error)?;
     Ok(())
-}
-
-/// Sees to it that the record is of the expected revision, and stays so.
-async fn lock_subject(db: &impl ConnectionTrait, write: &Write) -> Result<(), StoreError> {
-    let lock = LockType::Update;
-    let (found, expected) = match write {
-        Write::Policy(name, _, expected) => (
-            revision_of::<policy::Entity>(
-                db,
-                name.policy.to_string(),
-                policy::Column::Revision,
-                lock,
-            )
-            .await?,
-            expected,
-        ),
-        Write::Workspace(record, expected) => {
-            let id = record.name.workspace.to_string();
-            (
-                revision_of::<workspace::Entity>(db, id, workspace::Column::Revision, lock).await?,
-                expected,
-            )
-        }
-        Write::Principal(record, expected) => {
-            let id = (record.name.workspace.to_string(), record.name.principal.to_string());
-            (
-                revision_of::<principal::Entity>(db, id, principal::Column::Revision, lock).await?,
-                expected,
-            )
-        }
-        Write::Key(record, expected, _) => {
-            let id = (record.name.workspace.to_string(), record.name.key.to_string());
-            (revision_of::<key::Entity>(db, id, key::Column::Revision, lock).await?, expected)
-        }
-    };
-    match (found, expected) {
-        (None, None) => Ok(()),
-        (Some(found), Some(expected)) if found == expected.0 => Ok(()),
-        (Some(_), None) => Err(StoreError::Exists),
-        (_, Some(_)) => Err(StoreError::Conflict),
-    }
-}
-
-/// Whether what a change rests on is of this revision, and stays so until the change is made.
-/// What is more than one record is looked at later, when nothing else changes.
-async fn holds(
-    db: &impl ConnectionTrait,
-    guard: &Guard,
-    revision: Revision,
-) -> Result<bool, StoreError> {
-    let lock = LockType::Share;
-    let found = match guard {
-        Guard::Under(_) => return Ok(true),
-        Guard::Policy(name) => {
-            revision_of::<policy::Entity>(
-                db,
-                name.policy.to_string(),
-                policy::Column::Revision,
-                lock,
-            )
-            .await
-        }
-        Guard::Workspace(name) => {
-            revision_of::<workspace::Entity>(
-                db,
-                name.workspace.to_string(),
-                workspace::Column::Revision,
-                lock,
-            )
-            .await
-        }
-        Guard::Principal(name) => {
-            let id = (name.workspace.to_string(), name.principal.to_string());
-            revision_of::<principal::Entity>(db, id, principal::Column::Revision, lock).await
-        }
-        Guard::Key(name) => {
-            let id = (name.workspace.to_string(), name.key.to_string());
-            revision_of::<key::Entity>(db, id, key::Column::Revision, lock).await
-        }
-    };
-    Ok(found? == Some(revision.0))
-}
-
-async fn revision_of<E: EntityTrait>(
-    db: &impl ConnectionTrait,
-    id: <E::PrimaryKey as PrimaryKeyTrait>::ValueType,
-    column: E::Column,
-    lock: LockType,
-) -> Result<Option<i64>, StoreError> {
-    let select = E::find_by_id(id).select_only().column(column).lock(lock);
-    select.into_tuple().one(db).await.map_err(store_error)
 }
 
 /// Takes the next revision: its number with the hash of the event before it, and a new nonce.

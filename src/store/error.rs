@@ -1,11 +1,19 @@
 //! What a failure of the database means to the domain: here alone.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use sea_orm::{
+    DbErr, RuntimeErr, SqlErr,
+    sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
+};
 
 use crate::domain::ports::StoreError;
 
 /// SQLite's primary result codes for a file that is damaged, and for one that is none.
 const DAMAGED: [i32; 2] = [11, 26];
+/// PostgreSQL's codes for damage: `data_corrupted` and `index_corrupted`.
+const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
+/// PostgreSQL's codes for changes that got in each other's way: `serialization_failure` and
+/// `deadlock_detected`. Nothing was changed.
+const IN_THE_WAY: [&str; 2] = ["40001", "40P01"];
 
 /// What it means that a statement failed. A database that is busy, full or gone
 /// cannot be asked; one that answers what it should not is corrupt. The text never
@@ -22,9 +30,13 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
                 sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnNotFound(_)
                 | sqlx::Error::Decode(_) => unreadable(),
-                sqlx::Error::Database(cause) if is_damage(cause.code().as_deref()) => {
-                    StoreError::Corrupt("the file is damaged; restore it from backup".to_owned())
-                }
+                sqlx::Error::Database(cause) => match meaning(&**cause) {
+                    Meaning::Damage(what) => {
+                        StoreError::Corrupt(format!("{what} is damaged; restore it from backup"))
+                    }
+                    Meaning::InTheWay => StoreError::Conflict,
+                    Meaning::Other => unavailable(error),
+                },
                 _ => unavailable(error),
             }
         }
@@ -54,7 +66,23 @@ fn unreadable() -> StoreError {
     StoreError::Corrupt("a column is of another type".to_owned())
 }
 
-fn is_damage(code: Option<&str>) -> bool {
-    let extended = code.and_then(|code| code.parse::<i32>().ok());
-    extended.is_some_and(|code| DAMAGED.contains(&(code & 0xff)))
+enum Meaning {
+    Damage(&'static str),
+    InTheWay,
+    Other,
+}
+
+fn meaning(error: &dyn DatabaseError) -> Meaning {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return match error.code() {
+            code if CORRUPTED.contains(&code) => Meaning::Damage("the database"),
+            code if IN_THE_WAY.contains(&code) => Meaning::InTheWay,
+            _ => Meaning::Other,
+        };
+    }
+    let extended = error.code().and_then(|code| code.parse::<i32>().ok());
+    match extended.is_some_and(|code| DAMAGED.contains(&(code & 0xff))) {
+        true => Meaning::Damage("the file"),
+        false => Meaning::Other,
+    }
 }

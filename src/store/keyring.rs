@@ -1,22 +1,45 @@
 //! Which signing keys a database was used with.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, SelectExt as _, Set,
+};
 
 use super::{
-    OpenError, Store,
+    Home, OpenError, Store,
     commit::begin,
     entity::{
+        counter,
         keyring::{ActiveModel, Entity},
         secret,
     },
+    error::store_error,
 };
-use crate::domain::secret::Keyring;
+use crate::domain::{ports::StoreError, secret::Keyring};
 
 impl Store {
+    /// Whether a keyring may be made where there is none: nothing was signed yet. Where other
+    /// processes use the database too, none of them may have noted another one either.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked.
+    pub async fn may_make_keyring(&self) -> Result<bool, StoreError> {
+        if self.has_secrets().await? {
+            return Ok(false);
+        }
+        match self.home {
+            Home::File(_) => Ok(true),
+            Home::Server(_) => {
+                Entity::find().exists(&self.readers).await.map(|noted| !noted).map_err(store_error)
+            }
+        }
+    }
+
     /// Notes the fingerprints of signing keys that are new to the database, and sees
     /// to it that the others are the same as ever. A version that the keyring no longer
     /// has is a fault as long as a secret that was not replaced was signed with it. Without
-    /// any secret there is nothing to hold a keyring against.
+    /// any secret there is nothing to hold a keyring against; but where other processes use
+    /// the database, one of them may be about to sign, and the first keyring is that of all.
     ///
     /// # Errors
     ///
@@ -24,9 +47,13 @@ impl Store {
     /// [`OpenError::MissingKey`] where one is missing that is needed, and then nothing is noted;
     /// [`OpenError::Database`] where the database cannot be asked.
     pub async fn check_keyring(&self, keyring: &Keyring) -> Result<(), OpenError> {
-        let failed = |error| OpenError::database(&self.path, error);
+        let failed = |error| OpenError::database(&self.place, error);
         let transaction = begin(&self.writer).await.map_err(failed)?;
-        if secret::Entity::find().one(&transaction).await.map_err(failed)?.is_none() {
+        // Of several processes that start at once, one after the other.
+        counter::Entity::find().lock_exclusive().one(&transaction).await.map_err(failed)?;
+        if matches!(self.home, Home::File(_))
+            && secret::Entity::find().one(&transaction).await.map_err(failed)?.is_none()
+        {
             // Nothing was signed: a keyring that was made and lost before is no loss.
             Entity::delete_many().exec(&transaction).await.map_err(failed)?;
         }
@@ -37,7 +64,7 @@ impl Store {
             match known {
                 Some(known) if known.fingerprint == fingerprint => {}
                 Some(_) => {
-                    return Err(OpenError::WrongKeyring { path: self.path.clone(), version });
+                    return Err(OpenError::WrongKeyring { place: self.place.clone(), version });
                 }
                 None => {
                     let row = ActiveModel {
@@ -59,7 +86,7 @@ impl Store {
             .await
             .map_err(failed)?;
         if let Some(secret::Model { version, .. }) = orphan {
-            return Err(OpenError::MissingKey { path: self.path.clone(), version });
+            return Err(OpenError::MissingKey { place: self.place.clone(), version });
         }
         transaction.commit().await.map_err(failed)
     }

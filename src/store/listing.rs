@@ -14,6 +14,7 @@ use super::{
         key_scope, secret,
     },
     error::store_error,
+    read,
 };
 use crate::domain::{
     key::KeyState,
@@ -51,7 +52,8 @@ pub(super) async fn keys(
     } = query;
     let workspace = &workspace.workspace;
     // No title has either, and a database may mistake both.
-    if title_part.chars().count() > TITLE_LENGTH_MAX || title_part.contains('\0') {
+    let texts = [Some(title_part), key_type.as_ref(), scope.as_ref()];
+    if title_part.chars().count() > TITLE_LENGTH_MAX || read::is_in_no_text(texts) {
         return Ok(Vec::new());
     }
     let sorted = match order {

@@ -1,4 +1,4 @@
-//! Takes charge of a database file.
+//! Takes charge of a database file, and why a database cannot be used.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -14,7 +14,12 @@ use sea_orm::{
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Store, error::store_error, find::Policies};
+use super::{
+    Home, Place, Store,
+    bounded::{Bounded, Limits},
+    error::store_error,
+    find::Policies,
+};
 use crate::domain::{ports::StoreError, secret::KeyVersion};
 
 /// Where the database is and how it is used.
@@ -66,52 +71,70 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// The database refused.
-    #[error("cannot use the database {}", .path.display())]
+    #[error("cannot use the database {place}")]
     Database {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// Why.
         #[source]
         cause: StoreError,
     },
     /// The schema has changes that this build does not know.
     #[error(
-        "the database {} was migrated by a newer keyward ({}); run that one, or let it take its migrations back first",
-        .path.display(), .unknown.join(", ")
+        "the database {place} was migrated by a newer keyward ({}); run that one, or let it take its migrations back first",
+        .unknown.join(", ")
     )]
     Newer {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// The changes, oldest first.
         unknown: Vec<String>,
     },
+    /// The schema lacks changes that this build needs.
+    #[error("the schema of the database {place} is older than this keyward; run `keyward migrate`")]
+    Behind {
+        /// The database.
+        place: Place,
+    },
     /// The database was used with another signing key of the same version.
     #[error(
-        "this keyring is not the one that the database {} was used with: its key of version {version} is another; restore the keyring from backup",
-        .path.display()
+        "this keyring is not the one that the database {place} was used with: its key of version {version} is another; restore the keyring from backup"
     )]
     WrongKeyring {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// The version that has another key.
         version: KeyVersion,
     },
     /// The keyring lacks a key that live secrets were signed with.
     #[error(
-        "the keyring has no key of version {version}, which secrets in the database {} were signed with; restore the keyring from backup",
-        .path.display()
+        "the keyring has no key of version {version}, which secrets in the database {place} were signed with; restore the keyring from backup"
     )]
     MissingKey {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: Place,
         /// The version that is missing.
         version: String,
     },
 }
 
 impl OpenError {
-    pub(super) fn database(path: &Path, error: DbErr) -> Self {
-        Self::Database { path: path.to_owned(), cause: store_error(error) }
+    pub(super) fn database(place: &Place, error: DbErr) -> Self {
+        Self::Database { place: place.clone(), cause: store_error(error) }
+    }
+
+    /// Whether it may be mended while this process waits: by whoever runs the database.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database { cause: StoreError::Unavailable(_), .. }
+            | Self::Behind { .. }
+            | Self::Newer { .. } => true,
+            Self::Database { .. }
+            | Self::Owned { .. }
+            | Self::Io { .. }
+            | Self::WrongKeyring { .. }
+            | Self::MissingKey { .. } => false,
+        }
     }
 
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -127,7 +150,13 @@ pub(super) async fn open(options: &Options) -> Result<Store, OpenError> {
     // The writer first: it makes the log that readers then find.
     let writer = connect(&path, options, 1, false).await?;
     let readers = connect(&path, options, options.read_connections.max(1), true).await?;
-    Ok(Store { readers, writer, policies: Policies::new(), path, lock })
+    Ok(Store {
+        readers: Bounded::new(readers, Limits::default()),
+        writer: Bounded::new(writer, Limits::default()),
+        policies: Policies::new(),
+        place: Place::File(path),
+        home: Home::File(lock),
+    })
 }
 
 /// Opens a file, and makes it for its owner alone where there is none. SQLite gives
@@ -177,5 +206,6 @@ async fn connect(
             use sea_orm::sqlx::ConnectOptions as _;
             sqlite.clone().disable_statement_logging()
         });
-    Database::connect(connect).await.map_err(|error| OpenError::database(path, error))
+    let place = || Place::File(path.to_owned());
+    Database::connect(connect).await.map_err(|error| OpenError::database(&place(), error))
 }

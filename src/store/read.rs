@@ -63,6 +63,9 @@ pub(super) async fn events(
 ) -> Result<Vec<Event>, StoreError> {
     use event::Column;
     let EventQuery { workspace, subject, actor, kinds, from, until } = query;
+    if is_in_no_text([subject.as_ref(), actor.as_ref()]) {
+        return Ok(Vec::new());
+    }
     let kinds = (!kinds.is_empty()).then(|| kinds.iter().map(|kind| kind.as_str()));
     let rows = event::Entity::find()
         .apply_if(workspace.as_ref(), |select, name| {
@@ -80,6 +83,11 @@ pub(super) async fn events(
         .await
         .map_err(store_error)?;
     rows.into_iter().map(Event::try_from).collect()
+}
+
+/// Whether one of these has a character that no record has, and that PostgreSQL refuses.
+pub(super) fn is_in_no_text<const N: usize>(texts: [Option<&String>; N]) -> bool {
+    texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
 
 /// What is remembered of a request, until it expires.

@@ -1,4 +1,11 @@
 //! A real server on a port of its own with a database of its own, and clients of it.
+//!
+//! The database is an SQLite file, or where `KEYWARD_TEST_API_ON=postgres` one on the server
+//! that `tests/run` starts: each test that does not choose its database runs on both.
+
+#[path = "../postgres/database.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod fresh;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +19,7 @@ use keyward::{
     app::App,
     back::Back,
     cache::Cache,
-    config::Settings,
+    config::{DatabaseSettings, MigrateOnStart, Settings},
     grpc::ERROR_DOMAIN,
     proto::{self, introspect_client::IntrospectClient, key_admin_client::KeyAdminClient},
 };
@@ -25,6 +32,8 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
+use fresh::Fresh;
+
 /// How long a server waits for connections that tests leave open when it ends.
 const DRAIN_TIMEOUT_MS: u64 = 100;
 
@@ -36,6 +45,8 @@ pub(crate) struct Server {
     /// What its introspection finds keys in.
     pub(crate) cache: Arc<Cache>,
     shutdown: CancellationToken,
+    /// Gone after the server was told to end.
+    _database: Option<Fresh>,
 }
 
 impl Drop for Server {
@@ -79,6 +90,13 @@ impl Server {
         settings.server.listen = "127.0.0.1:0".parse().unwrap();
         settings.server.front_threads = 1;
         settings.server.drain_timeout_ms = DRAIN_TIMEOUT_MS;
+        let mut database = None;
+        if std::env::var("KEYWARD_TEST_API_ON").is_ok_and(|kind| kind == "postgres") {
+            let fresh = Fresh::new().await;
+            settings.database =
+                DatabaseSettings { migrate_on_start: MigrateOnStart::Always, ..fresh.settings() };
+            database = Some(fresh);
+        }
         change(&mut settings);
         let shutdown = CancellationToken::new();
         let (sender, receiver) = mpsc::channel();
@@ -101,7 +119,7 @@ impl Server {
         });
         let started = tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap();
         let (address, root_secret, cache) = started.expect("the server starts");
-        Self { address, root_secret, cache, shutdown }
+        Self { address, root_secret, cache, shutdown, _database: database }
     }
 
     /// A new connection.

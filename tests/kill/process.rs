@@ -23,7 +23,8 @@ const PORT_TRIES: usize = 5;
 /// A directory with a database and a keyring, which outlives the programs that run on it.
 pub(crate) struct Deployment {
     directory: TempDir,
-    log_level: &'static str,
+    /// The settings that are not the defaults, as variables.
+    variables: Vec<(String, String)>,
 }
 
 /// A program that serves. It is killed when this is dropped.
@@ -33,8 +34,17 @@ pub(crate) struct Serving {
 }
 
 impl Deployment {
-    pub(crate) fn new(log_level: &'static str) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), log_level }
+    /// With these settings beside its own.
+    pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let variable = |name: &str| format!("KEYWARD__{}", name.replace('.', "__").to_uppercase());
+        let given = settings.iter().map(|(name, value)| (variable(name), (*value).to_owned()));
+        let mut variables: Vec<_> = given.collect();
+        if settings.iter().all(|(name, _)| *name != "database.url") {
+            let path = directory.path().join("keyward.db").display().to_string();
+            variables.push((variable("database.path"), path));
+        }
+        Self { directory, variables }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -46,10 +56,9 @@ impl Deployment {
         command
             .args(arguments)
             .env_clear()
-            .env("KEYWARD__DATABASE__PATH", self.file("keyward.db"))
             .env("KEYWARD__KEYRING__PATH", self.file("keyward.keyring"))
             .env("KEYWARD__SERVER__FRONT_THREADS", "1")
-            .env("KEYWARD__LOG__LEVEL", self.log_level)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
@@ -68,6 +77,11 @@ impl Deployment {
 
     /// Starts the program and waits until it says that it serves.
     pub(crate) async fn serve(&self) -> Serving {
+        self.start(ServingStatus::Serving).await
+    }
+
+    /// Starts the program and waits until it says so of itself.
+    pub(crate) async fn start(&self, status: ServingStatus) -> Serving {
         for _ in 0..PORT_TRIES {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let log = self.file("keyward.log");
@@ -80,7 +94,7 @@ impl Deployment {
                 .spawn()
                 .unwrap();
             let mut serving = Serving { child, address };
-            if serving.is_ready().await {
+            if serving.comes_to(status).await {
                 return serving;
             }
         }
@@ -94,8 +108,8 @@ impl Deployment {
 }
 
 impl Serving {
-    /// Whether it comes to serve; not, where it ends.
-    async fn is_ready(&mut self) -> bool {
+    /// Whether it comes to say so of itself; not, where it ends.
+    pub(crate) async fn comes_to(&mut self, status: ServingStatus) -> bool {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
         let mut interval = tokio::time::interval(READY_INTERVAL);
         for _ in 0..READY_TRIES {
@@ -105,11 +119,11 @@ impl Serving {
             }
             let Ok(channel) = endpoint.connect().await else { continue };
             let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
-            if answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving) {
+            if answer.is_ok_and(|answer| answer.into_inner().status() == status) {
                 return true;
             }
         }
-        panic!("{READY_TRIES} tries, and it neither serves nor ends");
+        panic!("{READY_TRIES} tries, and it neither says {status:?} nor ends");
     }
 
     /// Ends it without a word before: SIGKILL.

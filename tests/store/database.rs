@@ -1,10 +1,15 @@
 //! The kinds of database.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use keyward::store::{Options, Store};
+use keyward::{
+    config::Connection,
+    store::{Options, PostgresOptions, Store, Tls},
+};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tempfile::TempDir;
+
+use crate::fresh::Fresh;
 
 /// A database of its own, empty at first and gone with the value.
 pub(crate) trait Database: Sync {
@@ -67,5 +72,47 @@ impl Database for Sqlite {
     fn literal(&self, bytes: &[u8]) -> String {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("X'{digits}'")
+    }
+}
+
+/// A database of its own on the server that `tests/run` starts.
+pub(crate) struct Postgres(Fresh);
+
+impl Postgres {
+    pub(crate) async fn new() -> Self {
+        Self(Fresh::new().await)
+    }
+
+    pub(crate) fn options(&self) -> PostgresOptions {
+        let Connection { host, port, name, user, password, .. } = self.0.parts();
+        PostgresOptions {
+            host,
+            port,
+            name,
+            user,
+            password,
+            tls: Tls::Off,
+            tls_authorities: None,
+            read_connections: 4,
+            write_connections: 4,
+            connect_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(30),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Database for Postgres {
+    async fn open(&self) -> Store {
+        Store::connect(&self.options()).await.unwrap()
+    }
+
+    async fn connect(&self) -> DatabaseConnection {
+        self.0.connect().await
+    }
+
+    fn literal(&self, bytes: &[u8]) -> String {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("'\\x{digits}'::bytea")
     }
 }

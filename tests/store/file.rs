@@ -125,6 +125,18 @@ async fn a_keyring_without_a_key_that_secrets_need_is_refused() {
     store.check_keyring(&with_both).await.unwrap();
 }
 
+#[tokio::test]
+async fn as_long_as_nothing_was_signed_one_keyring_is_as_good_as_another() {
+    let database = Sqlite::new();
+    let store = database.store().await;
+    for byte in [7, 1] {
+        let key = SigningKey::new(KeyVersion::FIRST, &[byte; 32]);
+        let keyring = Keyring::new(vec![key], KeyVersion::FIRST).unwrap();
+        assert!(store.may_make_keyring().await.unwrap());
+        store.check_keyring(&keyring).await.unwrap();
+    }
+}
+
 /// The runtime ends at different moments of a change, and with it whatever ran.
 #[test]
 fn a_change_that_is_torn_off_is_made_whole_or_not_at_all() {

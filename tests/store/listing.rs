@@ -2,7 +2,9 @@
 
 use keyward::domain::{
     key::{Key, KeyState},
-    ports::{Change, KeyCursor, KeyOrder, KeyQuery, KeyRecord, Page, Records as _, Write},
+    ports::{
+        Change, EventQuery, KeyCursor, KeyOrder, KeyQuery, KeyRecord, Page, Records as _, Write,
+    },
     time::Timestamp,
 };
 use keyward::store::Store;
@@ -175,6 +177,29 @@ pub(crate) async fn the_search_in_titles_takes_every_character_literally(databas
     }
     let query = KeyQuery { title_part: "%".repeat(100_000), ..every_key() };
     assert!(listed(&store, &query).await.is_empty());
+}
+
+pub(crate) async fn what_no_text_can_hold_is_not_found(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    add(&store, full_key("a"), 1).await;
+    for text in ["a\0", "\0"].map(str::to_owned) {
+        let queries = [
+            KeyQuery { key_type: Some(text.clone()), ..every_key() },
+            KeyQuery { scope: Some(text.clone()), ..every_key() },
+            KeyQuery { title_part: text.clone(), ..every_key() },
+        ];
+        for query in queries {
+            assert!(listed(&store, &query).await.is_empty(), "{query:?}");
+        }
+        let queries = [
+            EventQuery { actor: Some(text.clone()), ..EventQuery::default() },
+            EventQuery { subject: Some(text), ..EventQuery::default() },
+        ];
+        for query in queries {
+            assert_eq!(store.events(&query, &first_page(10)).await.unwrap(), [], "{query:?}");
+        }
+    }
 }
 
 pub(crate) async fn keys_are_filtered_by_each_property(database: &impl Database) {

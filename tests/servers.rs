@@ -1,0 +1,62 @@
+//! Real processes on a real PostgreSQL: two of them on one database, one whose database is
+//! not ready, and one that loses it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "kill/caller.rs"]
+mod caller;
+#[path = "postgres/database.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod fresh;
+#[path = "servers/healing.rs"]
+mod healing;
+#[path = "postgres/server.rs"]
+mod postgres;
+#[path = "kill/process.rs"]
+mod process;
+#[path = "servers/replicas.rs"]
+mod replicas;
+#[path = "servers/tls.rs"]
+mod tls;
+#[path = "servers/waiting.rs"]
+mod waiting;
+
+use std::time::Duration;
+
+use keyward::proto;
+use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
+
+/// More than anything takes, even on a machine that is busy.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Sees to it that the database could not be asked, and that the caller is told to come again.
+#[track_caller]
+fn unavailable<T: std::fmt::Debug>(outcome: Result<Response<T>, Status>) {
+    let status = outcome.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "STORE_UNAVAILABLE");
+    assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+}
+
+/// Scopes `read` and `write`; the roles `writer` (both) and `reader`; one type of keys.
+fn policy() -> proto::Policy {
+    let scope = |name: &str| proto::Scope { name: name.to_owned(), ..Default::default() };
+    let role = |name: &str, scopes: &[&str]| proto::Role {
+        name: name.to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..Default::default()
+    };
+    proto::Policy {
+        display_name: "Web".to_owned(),
+        scopes: vec![scope("docs:read"), scope("docs:write")],
+        roles: vec![role("writer", &["docs:*"]), role("reader", &["docs:read"])],
+        key_types: vec![proto::KeyType {
+            name: "live".to_owned(),
+            prefix: "web_live".to_owned(),
+            is_default: true,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}

@@ -1,5 +1,6 @@
 //! The use cases of `KeyAdmin`: who may, what is asked, what is so, what changes.
 
+mod actor;
 mod bootstrap;
 mod error;
 mod events;
@@ -21,7 +22,7 @@ use crate::domain::{
     caller::Caller,
     event::{Deed, Kind, Revision},
     fault::Faults,
-    live::{Facts, Stored},
+    live::Stored,
     name::{Id, WorkspaceName},
     policy::{self, CompiledPolicy, effects::Effects},
     ports::{
@@ -34,6 +35,7 @@ use crate::domain::{
     workspace::Workspace,
 };
 
+use actor::Actor;
 pub use bootstrap::Bootstrapped;
 pub use error::AdminError;
 pub use keys::{IdentifiedKey, SecretState};
@@ -154,7 +156,10 @@ impl Admin {
     ) -> Result<Option<RememberedRequest>, AdminError> {
         let Some(key) = request_key(&Actor::Caller(caller).name(), intent) else { return Ok(None) };
         match self.records.request(&key, self.now()).await? {
-            Some(earlier) if earlier.fingerprint == intent.fingerprint => Ok(Some(earlier)),
+            Some(earlier) if earlier.fingerprint == intent.fingerprint => {
+                self.records.in_force(earlier.revision, caller.patience()).await?;
+                Ok(Some(earlier))
+            }
             Some(_) => Err(AdminError::RequestIdReused(key.id)),
             None => Ok(None),
         }
@@ -226,7 +231,11 @@ impl Admin {
             let done = RememberedAs { subject, revision: stored.revision, time };
             self.records.remember(request, done).await?;
         }
-        Ok(())
+        if intent.validate_only {
+            return Ok(());
+        }
+        // Who made it so may not have been told yet.
+        Ok(self.records.in_force(stored.revision, actor.patience()).await?)
     }
 
     /// A new identifier: a UUID of version 7 (RFC 9562), of the clock and the entropy.
@@ -254,49 +263,20 @@ impl Admin {
         let revision = if intent.validate_only {
             before.map(|before| before.revision).unwrap_or_default()
         } else {
+            let is_new = before.is_none();
             let Plan { mut guards, write, kind, subject, workspace, before, after } = plan;
             guards.extend(actor.guards());
-            let actor = actor.name();
+            let (actor, patience) = (actor.name(), actor.patience());
             let request = intent.to_remember(&actor, time);
             let request_id = intent.request_id.clone();
             let deed = Deed { actor, kind, subject, workspace, before, after, request_id };
-            self.records.commit(Change { time, guards, write, deed, request }).await?
+            let made = self.records.commit(Change { time, guards, write, deed, request }).await?;
+            if !is_new {
+                self.records.in_force(made, patience).await?;
+            }
+            made
         };
         Ok(Stored { value, revision, create_time, update_time: time })
-    }
-}
-
-/// In whose name a change is made.
-#[derive(Clone, Copy)]
-enum Actor<'a> {
-    /// A caller's.
-    Caller(&'a Caller),
-    /// That of a command of the program.
-    Command(&'static str),
-}
-
-impl Actor<'_> {
-    /// What the log calls it.
-    fn name(self) -> String {
-        match self {
-            Self::Caller(caller) => caller.key().key().name.to_string(),
-            Self::Command(name) => name.to_owned(),
-        }
-    }
-
-    /// What must still be so when the change is made: a caller whose key was revoked,
-    /// rotated or narrowed since it was recognised makes none.
-    fn guards(self) -> Vec<(Guard, Revision)> {
-        let Self::Caller(caller) = self else { return Vec::new() };
-        let Facts { key, workspace, principal, .. } = caller.key().facts();
-        let principal = principal.as_ref();
-        let owner =
-            principal.map(|owner| (Guard::Principal(owner.value.name.clone()), owner.revision));
-        let own = [
-            (Guard::Key(key.value.name.clone()), key.revision),
-            (Guard::Workspace(workspace.value.name.clone()), workspace.revision),
-        ];
-        own.into_iter().chain(owner).collect()
     }
 }
 

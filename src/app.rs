@@ -11,11 +11,11 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     admin::{Admin, AdminError},
     back::{Back, Drained},
-    cache::{Announced, Bounds, Cache, Coherence, SoleOwner, Uncoordinated},
-    clock::SystemClock,
+    cache::{Bounds, Cache},
+    clock::{SystemClock, SystemStopwatch},
     config::{CacheSettings, InvalidSettings, ServerSettings, Settings},
     domain::{
-        ports::{Clock, Records, StoreError},
+        ports::{Clock, StoreError},
         secret::Keyring,
     },
     grpc::{
@@ -27,13 +27,16 @@ use crate::{
     introspect::Introspection,
     keyring::{self, KeyringError},
     proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
+    replica::Replica,
     server::{self, ServerError},
     store::{OpenError, Place, Store},
 };
 
+mod coherence;
 mod database;
 mod waiting;
 
+use coherence::{Coherent, Member};
 pub use database::open_database;
 pub use waiting::open_when_ready;
 
@@ -102,23 +105,11 @@ impl AppError {
 /// A deployment that is ready to serve: database open, schema fitting, keyring read.
 pub struct App {
     store: Arc<Store>,
+    replica: Option<Arc<Member>>,
     admin: Arc<Admin>,
     introspection: Arc<Introspection>,
     cache: Arc<Cache>,
     back: Back,
-}
-
-/// The records, and what keeps answers from memory coherent with them: one process owns a
-/// file, and knows of every change; a server has changes that this process does not hear of.
-fn coherent(store: &Arc<Store>) -> (Arc<dyn Records>, Arc<dyn Coherence>) {
-    let records = Arc::clone(store) as Arc<dyn Records>;
-    match store.place() {
-        Place::File(_) => {
-            let owner = Arc::new(SoleOwner::default());
-            (Arc::new(Announced::new(records, Arc::clone(&owner))), owner)
-        }
-        Place::Server(_) => (records, Arc::new(Uncoordinated)),
-    }
 }
 
 /// How the settings bound the cache.
@@ -143,11 +134,12 @@ pub async fn open_store(settings: &Settings) -> Result<(Arc<Store>, Arc<Keyring>
         true => store.migrate().await?,
         false => store.check_schema().await?,
     }
+    // Before anything is written, which a standby refuses.
+    store.report_durability().await?;
     let now = SystemClock.now().micros() / 1_000_000;
     let may_create = store.may_make_keyring().await?;
     let keyring = keyring::load_or_create(&settings.keyring.path, may_create, now)?;
     store.check_keyring(&keyring).await?;
-    store.report_durability().await?;
     Ok((Arc::new(store), Arc::new(keyring)))
 }
 
@@ -160,15 +152,16 @@ impl App {
     pub async fn open(settings: &Settings, back: Back) -> Result<Self, AppError> {
         let owned = settings.clone();
         let (store, keyring) = back.run(async move { open_store(&owned).await }).await??;
-        let clock = Arc::new(SystemClock);
-        let (records, coherence) = coherent(&store);
+        let (owned, opened, on) = (settings.clone(), Arc::clone(&store), back.clone());
+        let coherent = async move { Coherent::new(&opened, &owned, &on).await };
+        let Coherent { records, coherence, clock, replica } = back.run(coherent).await??;
         let keys = Arc::clone(&store) as _;
         let bounds = cache_bounds(settings);
         let cache = Arc::new(Cache::new(keys, coherence, bounds, back.handle().clone()));
         let entropy = Arc::new(SystemRandom::new());
         let admin = Arc::new(Admin::new(
             Arc::clone(&records),
-            Arc::clone(&clock) as _,
+            Arc::clone(&clock),
             Arc::clone(&keyring),
             entropy,
         ));
@@ -176,7 +169,7 @@ impl App {
         let introspection = Arc::new(Introspection::new(keyring, keys, clock));
         let installing = Arc::clone(&admin);
         back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
-        Ok(Self { store, admin, introspection, cache, back })
+        Ok(Self { store, replica: replica.map(Arc::new), admin, introspection, cache, back })
     }
 
     /// The use cases of `KeyAdmin`. To be run on the back.
@@ -194,20 +187,35 @@ impl App {
         &self.cache
     }
 
-    /// Closes the database.
+    /// What it is among the replicas of its database, where there may be others.
+    pub fn replica(&self) -> Option<&Arc<Replica>> {
+        self.replica.as_ref().map(|member| &member.replica)
+    }
+
+    /// Leaves the other replicas, and closes the database.
     ///
     /// # Errors
     ///
     /// [`AppError::Stopped`].
     pub async fn close(self) -> Result<(), AppError> {
-        let store = Arc::clone(&self.store);
-        Ok(self.back.run(async move { store.close().await }).await?)
+        let (store, replica) = (Arc::clone(&self.store), self.replica.clone());
+        let closing = async move {
+            if let Some(member) = replica {
+                member.leave().await;
+            }
+            store.close().await;
+        };
+        Ok(self.back.run(closing).await?)
     }
 
     /// The services, and what their health is reported through.
     fn routes(&self, settings: &Settings) -> Result<(Routes, HealthReporter), AppError> {
         let most = settings.server.max_message_bytes;
-        let key_admin = KeyAdminService::new(Arc::clone(&self.admin), self.back.clone());
+        let key_admin = KeyAdminService::new(
+            Arc::clone(&self.admin),
+            self.back.clone(),
+            Arc::new(SystemStopwatch),
+        );
         let key_admin = KeyAdminServer::new(key_admin).max_decoding_message_size(most);
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let introspect = IntrospectServer::new(introspect).max_decoding_message_size(most);
@@ -238,12 +246,15 @@ impl App {
     ) -> Result<Drained, AppError> {
         let (routes, reporter) = self.routes(settings)?;
         let limits = EdgeLimits::from(&settings.server);
-        report(&reporter, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let ending = {
-            let (shutdown, stop, reporter) = (shutdown.clone(), stop.clone(), reporter.clone());
+            let (shutdown, stop) = (shutdown.clone(), stop.clone());
+            let replica = self.replica().map(Arc::clone);
             async move {
-                shutdown.cancelled().await;
+                tokio::select! {
+                    () = report_always(&reporter, replica.as_deref()) => {}
+                    () = shutdown.cancelled() => {}
+                }
                 report(&reporter, ServingStatus::NotServing).await;
                 stop.cancel();
             }
@@ -277,6 +288,18 @@ impl From<&ServerSettings> for EdgeLimits {
             max_in_flight: settings.max_in_flight,
             max_message_bytes: settings.max_message_bytes,
         }
+    }
+}
+
+/// Says whether questions are answered, again and again.
+async fn report_always(reporter: &HealthReporter, replica: Option<&Replica>) {
+    report(reporter, ServingStatus::Serving).await;
+    let Some(replica) = replica else { return std::future::pending().await };
+    loop {
+        replica.until(false).await;
+        report(reporter, ServingStatus::NotServing).await;
+        replica.until(true).await;
+        report(reporter, ServingStatus::Serving).await;
     }
 }
 

@@ -8,8 +8,8 @@
 //!
 //! 1. A change r forbids what rests on its subject before it is sent to the database. In one
 //!    step, before its call returns, that ends, and stamps below r no longer count.
-//! 2. A stamp t is taken after change t was committed, and commit order is revision order: a
-//!    read that begins then sees every change up to t.
+//! 2. A stamp t is taken after change t was committed, or the read itself saw that change; and
+//!    commit order is revision order: so the read sees every change up to t.
 //! 3. So what counts once r returned has t ≥ r (1), and saw r (2). What was read before r and
 //!    put in after has t < r, and never counts.
 //! 4. Between commit and return it is forbidden (1): who finds r made, and says OK, is right.
@@ -37,15 +37,19 @@ use std::{
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Semaphore};
 
-pub use coherence::{Coherence, Shard, Stamp, Subjects, Uncoordinated};
+pub use coherence::{Coherence, Permit, Shard, Stamp, Subjects};
 pub use minimums::Minimums;
 pub use owner::{SoleOwner, UnderWay};
-pub use records::Announced;
+pub use records::{Announced, Coordinator};
 
-use crate::domain::{
-    live::LiveKey,
-    ports::{FindKey, StoreError},
-    secret::Digest,
+use crate::{
+    domain::{
+        live::LiveKey,
+        ports::{FindKey, StoreError},
+        secret::Digest,
+        time::Timestamp,
+    },
+    mutants::{self, Mutant},
 };
 use entries::{Entries, Entry};
 use loads::{Begun, Load, Loads};
@@ -150,8 +154,10 @@ impl Cache {
 impl FindKey for Cache {
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
         let parts = &self.parts;
-        parts.check()?;
-        if let Some(entry) = parts.known(digest) {
+        let mut permit = parts.coherence.permit();
+        let known = parts.known(digest);
+        parts.check(permit)?;
+        if let Some(entry) = known {
             count(&parts.counters.hits);
             return Ok(entry.key);
         }
@@ -159,7 +165,7 @@ impl FindKey for Cache {
         let mut is_certain = false;
         loop {
             let (waiting, is_joined) = match parts.loads.begin(digest, || parts.known(digest)) {
-                Begun::Known(entry) => return Ok(entry.key),
+                Begun::Known(entry) => return parts.check(permit).map(|()| entry.key),
                 Begun::Joined(waiting) => (waiting, true),
                 Begun::First(waiting, load) => {
                     let digest = Digest::from_bytes(*digest.as_bytes());
@@ -172,22 +178,27 @@ impl FindKey for Cache {
                 count(&parts.counters.joins);
             }
             let entry = waiting.end().await?;
-            parts.check()?;
+            permit = parts.coherence.permit();
             // One's own load began after the question, and so did one joined after another
             // load has ended: its result is right whatever has changed since.
-            if !is_joined || is_certain || parts.counts(&entry) {
+            let counts = !is_joined || is_certain || parts.counts(&entry);
+            parts.check(permit)?;
+            if counts || mutants::on(Mutant::UncheckedJoiner) {
                 return Ok(entry.key);
             }
             is_certain = true;
         }
     }
+
+    fn stale_since(&self) -> Option<Timestamp> {
+        self.parts.coherence.stale_since()
+    }
 }
 
 impl Parts {
-    /// To be asked before an entry is judged by its stamp. The other way round, the
-    /// permission could come back in between, with a change that the judgement missed.
-    fn check(&self) -> Result<(), StoreError> {
-        if self.coherence.may_answer() {
+    /// To be asked after an entry was judged by its stamp, with a permit from before that.
+    fn check(&self, permit: Permit) -> Result<(), StoreError> {
+        if self.coherence.holds(permit) {
             Ok(())
         } else {
             Err(StoreError::Unavailable(MayNotAnswer.into()))
@@ -213,10 +224,17 @@ impl Parts {
             return Err(StoreError::Overloaded);
         };
         count(&self.counters.loads);
-        let stamp = self.coherence.stamp();
+        let mut stamp = self.coherence.stamp();
         let key = self.store.find_key(digest).await?;
+        if mutants::on(Mutant::FillUnchecked) {
+            stamp = self.coherence.stamp();
+        }
         let subjects = match &key {
-            Some(key) => Subjects::of_key(key),
+            Some(key) => {
+                // Who sees a change sees all before it, for they are committed in this order.
+                stamp.revision = stamp.revision.max(key.revision());
+                Subjects::of_key(key)
+            }
             None => Subjects::of_digest(digest),
         };
         let entry = Entry { key, stamp, subjects };

@@ -1,8 +1,14 @@
-//! The wall clock.
+//! The clocks: of the wall, and since the machine was started.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::{ports::Clock, time::Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::domain::{
+    ports::Clock,
+    replica::Stopwatch,
+    time::{Moment, Timestamp},
+};
 
 /// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,5 +23,50 @@ impl Clock for SystemClock {
             }
         };
         Timestamp::from_micros(micros)
+    }
+}
+
+/// Counts the time since the machine was started, and while it slept: the time of `Instant` stands
+/// still then, and a lease would last too long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemStopwatch;
+
+impl Stopwatch for SystemStopwatch {
+    fn now(&self) -> Moment {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const CLOCK: ClockId = ClockId::Boottime;
+        // Elsewhere this one counts sleep, too.
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const CLOCK: ClockId = ClockId::Monotonic;
+        let now = clock_gettime(CLOCK);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
+        Moment::from_start(Duration::new(seconds, nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn the_stopwatch_goes_on() {
+        let first = SystemStopwatch.now();
+        assert!(first > Moment::default());
+        while SystemStopwatch.now() <= first {}
+    }
+
+    /// The kernel tells the same time, sleep included, to a hundredth of a second.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_stopwatch_tells_how_long_the_machine_has_run() {
+        let read = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            text.split(' ').next().unwrap().parse().unwrap()
+        };
+        let (before, now) = (read(), SystemStopwatch.now().since_start().as_secs_f64());
+        assert!(before <= now + 0.01 && now <= read() + 0.02);
     }
 }

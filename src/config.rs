@@ -22,7 +22,9 @@ use serde::Deserialize;
 pub use database::{Connection, DatabaseSettings, MigrateOnStart, TlsMode};
 pub use database_url::DatabaseUrl;
 pub use invalid::{InvalidSettings, Problem};
-pub use sections::{BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings};
+pub use sections::{
+    BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings, ReplicaSettings,
+};
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The keys that are kept in memory.
     pub cache: CacheSettings,
+    /// How replicas follow each other.
+    pub replicas: ReplicaSettings,
     /// Where the signing keys are kept.
     pub keyring: KeyringSettings,
     /// What is logged, and how.
@@ -106,9 +110,16 @@ impl Settings {
         problems.extend(self.server.contradictions());
         problems.extend(self.log.contradictions());
         problems.extend(self.database.contradictions());
+        problems.extend(self.replicas.contradictions());
         problems.extend(sections::shared_files(&self.database, &self.keyring));
         problems
     }
+}
+
+/// Which mistake is to be made on purpose. Empty: none.
+#[cfg(feature = "mutants")]
+pub(crate) fn mutant() -> String {
+    std::env::var("KEYWARD_MUTANT").unwrap_or_default()
 }
 
 /// The variables of ours among `all`; an error names every one that is not UTF-8.

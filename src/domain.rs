@@ -30,6 +30,7 @@ pub mod network;
 pub mod policy;
 pub mod ports;
 pub mod principal;
+pub mod replica;
 pub mod resource;
 pub mod scope;
 pub mod secret;

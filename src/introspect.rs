@@ -57,6 +57,8 @@ pub struct Answer {
     pub key: Option<Arc<LiveKey>>,
     /// Whether a secret was sent at all.
     pub presented: bool,
+    /// Since when changes may have been missed; none where the answer is of now.
+    pub stale_since: Option<Timestamp>,
 }
 
 /// Why a question has no answer.
@@ -103,7 +105,7 @@ impl Introspection {
             Some(recognised) => self.keys.find_key(&recognised.digest).await?,
             None => None,
         };
-        Ok((key, self.clock.now()))
+        Ok((key, self.clock.latest()))
     }
 
     /// Who calls, by the secret of a key of the workspace `system`.
@@ -142,19 +144,21 @@ impl Introspection {
         const SCOPE: SystemScope = SystemScope::Introspect;
         caller.require(SCOPE).map_err(IntrospectError::Refused)?;
         let client = check(&question)?;
+        let stale_since = self.keys.stale_since();
         let (key, now) = self.find(question.secret).await?;
         let known = key.filter(|key| caller.reach(SCOPE, &key.key().name).is_ok());
         let Some(key) = known.filter(|key| !key.is_replaced(now)) else {
             let presented = !question.secret.is_empty();
             let decision = Denial::InvalidKey.into();
-            return Ok(Answer { decision, effective: ScopeSet::new(), key: None, presented });
+            let effective = ScopeSet::new();
+            return Ok(Answer { decision, effective, key: None, presented, stale_since });
         };
         let resource = Some(question.resource).filter(|resource| !resource.is_empty());
         let inquiry = Inquiry { client, required_scopes: question.required_scopes, resource };
         let decision = key.decide(&inquiry, now)?;
         let effective =
             if question.full { key.effective(&inquiry, &decision) } else { ScopeSet::new() };
-        Ok(Answer { decision, effective, key: Some(key), presented: true })
+        Ok(Answer { decision, effective, key: Some(key), presented: true, stale_since })
     }
 }
 

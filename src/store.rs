@@ -13,9 +13,11 @@ mod find;
 mod keyring;
 mod listing;
 mod lock;
+mod log;
 mod open;
 mod postgres;
 mod read;
+mod renewal;
 mod under;
 mod verify;
 
@@ -28,6 +30,7 @@ use sea_orm::{
 };
 use tokio::task::JoinHandle;
 
+pub use log::Log;
 pub use open::{OpenError, Options};
 pub use postgres::{PostgresOptions, Tls};
 pub use verify::{BrokenChain, Verified, VerifyError};
@@ -43,7 +46,7 @@ use crate::domain::{
     },
     principal::Principal,
     secret::Digest,
-    time::Timestamp,
+    time::{Moment, Timestamp},
     workspace::Workspace,
 };
 use bounded::Bounded;
@@ -124,7 +127,7 @@ impl Store {
             return Ok(());
         }
         match &self.home {
-            Home::File(_) => migrations::up(self.writer.inner())
+            Home::File(_) => migrations::up(&self.writer.pool())
                 .await
                 .map_err(|error| OpenError::database(&self.place, error)),
             Home::Server(options) => postgres::migrate(options).await,
@@ -138,8 +141,9 @@ impl Store {
     ///
     /// As [`Store::migrate`].
     pub async fn schema_fits(&self) -> Result<bool, OpenError> {
-        let schema = self.readers.ask(migrations::schema(self.readers.inner())).await;
-        match schema.map_err(|error| OpenError::database(&self.place, error))? {
+        let schema = self.readers.ask(|pool| async move { migrations::schema(&pool).await }).await;
+        let (schema, _) = schema.map_err(|error| OpenError::database(&self.place, error))?;
+        match schema {
             migrations::Schema::Current => Ok(true),
             migrations::Schema::Behind(_) => Ok(false),
             migrations::Schema::Ahead(unknown) => {
@@ -188,7 +192,7 @@ impl Store {
     /// asked is [`StoreError::Unavailable`]; other processes are kept off until the drop.
     pub async fn close(&self) {
         for pool in [&self.readers, &self.writer] {
-            if let Err(error) = pool.inner().close_by_ref().await {
+            if let Err(error) = pool.close().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the database was not closed in good order"
@@ -344,6 +348,11 @@ impl Records for Store {
             outcome
         }))
         .await
+    }
+
+    /// It is where it is read from this database; what is kept of it elsewhere is not known here.
+    async fn in_force(&self, _: Revision, _: Option<Moment>) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

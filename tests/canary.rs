@@ -23,6 +23,7 @@ mod messages;
 #[path = "canary/needles.rs"]
 mod needles;
 #[path = "kill/process.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod process;
 #[path = "canary/raw.rs"]
 mod raw;

@@ -28,6 +28,7 @@ mod fresh;
 #[path = "kill/ledger.rs"]
 mod ledger;
 #[path = "kill/process.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod process;
 #[path = "kill/random.rs"]
 mod random;

@@ -5,6 +5,8 @@
 
 #[path = "kill/caller.rs"]
 mod caller;
+#[path = "servers/failover.rs"]
+mod failover;
 #[path = "postgres/database.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod fresh;
@@ -14,12 +16,19 @@ mod healing;
 mod postgres;
 #[path = "kill/process.rs"]
 mod process;
+#[path = "replicas/proxy.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod proxy;
 #[path = "servers/replicas.rs"]
 mod replicas;
 #[path = "servers/tls.rs"]
 mod tls;
 #[path = "servers/waiting.rs"]
 mod waiting;
+#[path = "servers/waits.rs"]
+mod waits;
+#[path = "replicas/wire.rs"]
+mod wire;
 
 use std::time::Duration;
 

@@ -14,6 +14,8 @@ mod file;
 mod finding;
 #[path = "postgres/database.rs"]
 mod fresh;
+#[path = "store/line.rs"]
+mod line;
 #[path = "store/listing.rs"]
 mod listing;
 #[path = "store/migrations.rs"]

@@ -3,6 +3,7 @@
 
 mod m20261122_000001_create_tables;
 mod m20261122_000002_add_plans;
+mod m20261122_000003_add_replicas;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_create_tables::Migration),
             Box::new(m20261122_000002_add_plans::Migration),
+            Box::new(m20261122_000003_add_replicas::Migration),
         ]
     }
 }

@@ -40,20 +40,35 @@ pub async fn open_when_ready(
     listener: &TcpListener,
     shutdown: &CancellationToken,
 ) -> Result<Option<App>, AppError> {
-    let mut told = match App::open(settings, back.clone()).await {
-        Err(error) if error.may_pass() => tell(&error),
-        outcome => return outcome.map(Some),
+    let mut first = Box::pin(App::open(settings, back.clone()));
+    let early = tokio::select! {
+        () = shutdown.cancelled() => return Ok(None),
+        outcome = &mut first => Some(outcome),
+        () = tokio::time::sleep(INTERVAL) => None,
+    };
+    let (mut told, mut opening) = match early {
+        Some(Err(error)) if error.may_pass() => (tell(&error), None),
+        Some(outcome) => return outcome.map(Some),
+        // Somebody else migrates, or the server hangs.
+        None => (String::new(), Some(first)),
     };
     let stop = shutdown.child_token();
     let opening = async {
         let mut looks = 0_u32;
         let opened = loop {
-            tokio::select! {
+            let look = async {
+                if let Some(first) = opening.take() {
+                    return first.await;
+                }
+                tokio::time::sleep(INTERVAL).await;
+                App::open(settings, back.clone()).await
+            };
+            let outcome = tokio::select! {
                 () = shutdown.cancelled() => break Ok(None),
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
+                outcome = look => outcome,
+            };
             looks = looks.wrapping_add(1);
-            match App::open(settings, back.clone()).await {
+            match outcome {
                 Err(error) if error.may_pass() => {
                     if looks.is_multiple_of(TELL_EVERY) || why(&error) != told {
                         told = tell(&error);

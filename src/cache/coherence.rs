@@ -3,7 +3,12 @@
 
 use std::{hash::BuildHasher as _, hash::RandomState, sync::LazyLock};
 
-use crate::domain::{event::Revision, live::LiveKey, secret::Digest};
+use crate::domain::{
+    event::Revision,
+    live::LiveKey,
+    secret::Digest,
+    time::{Moment, Timestamp},
+};
 
 /// Tells which entries count.
 pub trait Coherence: Send + Sync {
@@ -12,9 +17,26 @@ pub trait Coherence: Send + Sync {
     /// Whether an entry with this stamp, which rests on these subjects, holds every change of
     /// them that has returned. Never blocks.
     fn usable(&self, stamp: Stamp, subjects: &Subjects) -> bool;
-    /// Whether this process may answer at all: while it may, it knows of every change that
-    /// has returned. Never blocks.
-    fn may_answer(&self) -> bool;
+    /// Until when this process may answer at all. To be read before an entry is judged by its
+    /// stamp: read afterwards, it could be a permit renewed in between, together with a change
+    /// that the judgement missed.
+    fn permit(&self) -> Permit;
+    /// Whether a permit still holds: until then, this process knows of every change that has
+    /// returned. Asked last of all. Never blocks.
+    fn holds(&self, permit: Permit) -> bool;
+    /// Since when changes may have been missed, where answers are given all the same.
+    fn stale_since(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Until when a process may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// For ever: nobody else changes anything.
+    Always,
+    /// Before this moment.
+    Until(Moment),
 }
 
 /// What a read is sure to have seen.
@@ -85,24 +107,5 @@ impl Subjects {
     /// The shards, some of them twice.
     pub fn shards(&self) -> &[Shard; 4] {
         &self.0
-    }
-}
-
-/// Other processes change the records too, and this one does not hear of it: nothing is
-/// answered from memory.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Uncoordinated;
-
-impl Coherence for Uncoordinated {
-    fn stamp(&self) -> Stamp {
-        Stamp::default()
-    }
-
-    fn usable(&self, _: Stamp, _: &Subjects) -> bool {
-        false
-    }
-
-    fn may_answer(&self) -> bool {
-        true
     }
 }

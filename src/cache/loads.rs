@@ -106,5 +106,8 @@ fn again(error: &StoreError) -> StoreError {
         StoreError::Overloaded => StoreError::Overloaded,
         StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
         StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
+        StoreError::NotInForce { revision, within } => {
+            StoreError::NotInForce { revision: *revision, within: *within }
+        }
     }
 }

@@ -45,6 +45,14 @@ impl Minimums {
         self.change(shard, |under_way, newest| (under_way.saturating_sub(1), newest.max(made)));
     }
 
+    /// Forgets all that was noted. Whoever does so must have made every older stamp useless
+    /// before.
+    pub fn clear(&self) {
+        for word in &self.0 {
+            word.store(0, SeqCst);
+        }
+    }
+
     fn get(&self, shard: Shard) -> u64 {
         // There is one for each shard: the default is never met, and would admit nothing.
         self.0.get(shard.place()).map_or(u64::MAX, |word| word.load(SeqCst))

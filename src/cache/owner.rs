@@ -8,8 +8,14 @@ use std::{
     },
 };
 
-use super::{Coherence, Minimums, Shard, Stamp, Subjects};
-use crate::domain::{event::Revision, ports::Write};
+use async_trait::async_trait;
+
+use super::{Coherence, Coordinator, Minimums, Permit, Shard, Stamp, Subjects};
+use crate::domain::{
+    event::Revision,
+    ports::{Change, Records, StoreError, Write},
+    time::Moment,
+};
 
 /// Knows of every change, where no other process makes any.
 #[derive(Default)]
@@ -111,7 +117,41 @@ impl Coherence for SoleOwner {
         self.minimums.admit(stamp.revision, subjects)
     }
 
-    fn may_answer(&self) -> bool {
+    fn permit(&self) -> Permit {
+        Permit::Always
+    }
+
+    fn holds(&self, _: Permit) -> bool {
         true
+    }
+}
+
+#[async_trait]
+impl Coordinator for SoleOwner {
+    async fn commit(
+        self: Arc<Self>,
+        records: Arc<dyn Records>,
+        change: Change,
+    ) -> Result<Revision, StoreError> {
+        // In a task of its own: whoever asked may leave, the change is noted all the same.
+        let task = tokio::spawn(async move {
+            let under_way = self.begin(&change.write);
+            let outcome = records.commit(change).await;
+            match &outcome {
+                Ok(revision) => under_way.made(*revision),
+                Err(StoreError::Conflict | StoreError::Exists) => under_way.not_made(),
+                Err(_) => drop(under_way),
+            }
+            outcome
+        });
+        task.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(StoreError::Unavailable(error.into())),
+        })
+    }
+
+    /// It is: nothing that rests on the subject counts between its commit and its return.
+    async fn in_force(&self, _: Revision, _: Option<Moment>) -> Result<(), StoreError> {
+        Ok(())
     }
 }

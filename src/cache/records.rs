@@ -1,10 +1,9 @@
-//! The records, with every change announced to the cache.
+//! The records, with every change told to what keeps the cache coherent.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::SoleOwner;
 use crate::domain::{
     event::{Event, Revision},
     live::{Facts, LiveKey, Stored},
@@ -16,21 +15,33 @@ use crate::domain::{
     },
     principal::Principal,
     secret::Digest,
-    time::Timestamp,
+    time::{Moment, Timestamp},
     workspace::Workspace,
 };
 
-/// Records whose changes are in force in the cache when they return. Everything that changes
-/// them must do so through this.
+/// Makes changes so that the cache stays coherent.
+#[async_trait]
+pub trait Coordinator: Send + Sync {
+    /// Makes a change. Afterwards no entry of this process counts that has not seen it.
+    async fn commit(
+        self: Arc<Self>,
+        records: Arc<dyn Records>,
+        change: Change,
+    ) -> Result<Revision, StoreError>;
+    /// As of [`Records::in_force`].
+    async fn in_force(&self, revision: Revision, until: Option<Moment>) -> Result<(), StoreError>;
+}
+
+/// Records whose changes are told. Everything that changes them must do so through this.
 pub struct Announced {
     records: Arc<dyn Records>,
-    owner: Arc<SoleOwner>,
+    coordinator: Arc<dyn Coordinator>,
 }
 
 impl Announced {
-    /// The records, announced to their one owner.
-    pub fn new(records: Arc<dyn Records>, owner: Arc<SoleOwner>) -> Self {
-        Self { records, owner }
+    /// The records, coordinated so.
+    pub fn new(records: Arc<dyn Records>, coordinator: Arc<dyn Coordinator>) -> Self {
+        Self { records, coordinator }
     }
 }
 
@@ -54,23 +65,16 @@ macro_rules! answered {
             )+
 
             async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
-                let (records, owner) = (Arc::clone(&self.records), Arc::clone(&self.owner));
-                // In a task of its own: whoever asked may leave, the change is announced all
-                // the same.
-                let task = tokio::spawn(async move {
-                    let under_way = owner.begin(&change.write);
-                    let outcome = records.commit(change).await;
-                    match &outcome {
-                        Ok(revision) => under_way.made(*revision),
-                        Err(StoreError::Conflict | StoreError::Exists) => under_way.not_made(),
-                        Err(_) => drop(under_way),
-                    }
-                    outcome
-                });
-                task.await.unwrap_or_else(|error| match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => Err(StoreError::Unavailable(error.into())),
-                })
+                let records = Arc::clone(&self.records);
+                Arc::clone(&self.coordinator).commit(records, change).await
+            }
+
+            async fn in_force(
+                &self,
+                revision: Revision,
+                until: Option<Moment>,
+            ) -> Result<(), StoreError> {
+                self.coordinator.in_force(revision, until).await
             }
         }
     };

@@ -104,6 +104,9 @@ fn halves_are_refused_by_the_names_of_what_is_missing() {
         "postgres://kw@/n",
         "postgres://kw@h/n?sslmode=prefer",
         "postgres://kw@h/n?options=x",
+        "postgres://kw@h/n?sslmode=verify-full&sslmode=disable",
+        "postgres://kw@h:0/n",
+        "postgres://kw@[fe80::1%25eth0]/n",
         "postgres://kw@h/n#x",
         "postgres://k%00w@h/n",
     ] {

@@ -66,19 +66,23 @@ impl DatabaseUrl {
     /// The parts of a whole address of the right form.
     pub(super) fn parts(&self) -> Option<Parts> {
         let url = Url::parse(&self.0).ok()?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") || url.fragment().is_some() {
+        let is_postgres = matches!(url.scheme(), "postgres" | "postgresql");
+        if !is_postgres || url.fragment().is_some() || url.port() == Some(0) {
             return None;
         }
         let host = decoded(url.host_str()?)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let mut tls = None;
         for (name, value) in url.query_pairs() {
-            tls = match (&*name, &*value) {
-                ("sslmode", "disable") => Some(TlsMode::Off),
-                ("sslmode", "require") => Some(TlsMode::Require),
-                ("sslmode", "verify-full") => Some(TlsMode::Verify),
+            let mode = match (&*name, &*value) {
+                ("sslmode", "disable") => TlsMode::Off,
+                ("sslmode", "require") => TlsMode::Require,
+                ("sslmode", "verify-full") => TlsMode::Verify,
                 _ => return None,
             };
+            if tls.replace(mode).is_some() {
+                return None;
+            }
         }
         let password = match url.password() {
             Some(password) => Some(Zeroizing::new(decoded(password)?)),

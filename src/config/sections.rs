@@ -116,6 +116,45 @@ impl TryFrom<String> for LogFormat {
     }
 }
 
+/// How replicas of one database follow each other. Of an SQLite file there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplicaSettings {
+    /// For how long a replica answers without hearing from the database.
+    pub lease_ms: u64,
+    /// For how long it goes on after that, saying so.
+    pub bounded_stale_ms: u64,
+    /// How often it looks for changes that nobody rang for. 0: five times in a lease.
+    pub poll_interval_ms: u64,
+    /// Whether changes ring.
+    pub doorbell: bool,
+}
+
+impl Default for ReplicaSettings {
+    fn default() -> Self {
+        Self { lease_ms: 4_000, bounded_stale_ms: 0, poll_interval_ms: 0, doorbell: true }
+    }
+}
+
+impl ReplicaSettings {
+    /// How often it looks for changes that nobody rang for, in milliseconds.
+    pub fn interval_ms(&self) -> u64 {
+        match self.poll_interval_ms {
+            0 => self.lease_ms / 5,
+            given => given,
+        }
+    }
+
+    /// A lease must not end between two looks, one of which may fail.
+    pub(super) fn contradictions(&self) -> Option<Problem> {
+        (self.poll_interval_ms > self.lease_ms / 3).then(|| Problem::Refused {
+            name: "replicas.poll_interval_ms",
+            value: self.poll_interval_ms.to_string(),
+            bound: format!("a third of replicas.lease_ms at the most, {}", self.lease_ms / 3),
+        })
+    }
+}
+
 /// Compares names as written: two names for one file are found by whoever opens it.
 pub(super) fn shared_files(
     database: &DatabaseSettings,

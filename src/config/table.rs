@@ -293,8 +293,31 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "cache.load_wait_ms",
         1..=HOUR_MS,
-        "Milliseconds that a look-up waits for its turn before it is answered RESOURCE_EXHAUSTED.",
+        "Milliseconds that a look-up waits for its turn before it is answered UNAVAILABLE.",
         |s| s.cache.load_wait_ms,
+    ),
+    number(
+        "replicas.lease_ms",
+        500..=60_000,
+        "PostgreSQL: milliseconds that a replica answers without hearing from the database; a change waits 1.25 times as long for a replica that has crashed, once.",
+        |s| s.replicas.lease_ms,
+    ),
+    number(
+        "replicas.bounded_stale_ms",
+        0..=600_000,
+        "PostgreSQL: milliseconds that a replica goes on answering after its lease, with `stale_since` set; changes wait so much longer for it. 0: it answers UNAVAILABLE.",
+        |s| s.replicas.bounded_stale_ms,
+    ),
+    number(
+        "replicas.poll_interval_ms",
+        0..=20_000,
+        "PostgreSQL: milliseconds between looks for changes that did not ring; a third of the lease at the most. 0: a fifth of it.",
+        |s| s.replicas.poll_interval_ms,
+    ),
+    flag(
+        "replicas.doorbell",
+        "PostgreSQL: whether replicas listen for changes (`LISTEN`, which poolers by transaction do not pass on). Without, each change waits for `replicas.poll_interval_ms`.",
+        |s| s.replicas.doorbell,
     ),
     file("keyring.path", "The keyring file.", |s| &s.keyring.path),
     word(

@@ -91,6 +91,7 @@ fn beside(setting: &str) -> Vec<(&'static str, &'static str)> {
             ("KEYWARD__DATABASE__NAME", "n"),
             ("KEYWARD__DATABASE__USER", "u"),
         ],
+        "replicas.poll_interval_ms" => vec![("KEYWARD__REPLICAS__LEASE_MS", "60000")],
         _ => Vec::new(),
     }
 }
@@ -100,7 +101,7 @@ fn every_variable_reaches_its_own_setting() {
     for setting in SETTINGS {
         let value = match setting.name {
             "server.listen" => "127.0.0.1:9".to_owned(),
-            "server.reflection" => "false".to_owned(),
+            "server.reflection" | "replicas.doorbell" => "false".to_owned(),
             "server.keepalive_timeout_ms" => "1000".to_owned(),
             "log.format" => "json".to_owned(),
             "log.level" => "debug".to_owned(),
@@ -168,6 +169,25 @@ fn everything_wrong_is_told_at_once() {
             "keyring.path = \"same\": must be another file than database.path (variable KEYWARD__KEYRING__PATH)",
         ],
     );
+}
+
+#[test]
+fn a_lease_that_would_end_between_two_looks_is_refused() {
+    refused(
+        &[("KEYWARD__REPLICAS__POLL_INTERVAL_MS", "1334")],
+        &[
+            "replicas.poll_interval_ms = 1334: must be a third of replicas.lease_ms at the most, 1333 \
+           (variable KEYWARD__REPLICAS__POLL_INTERVAL_MS)",
+        ],
+    );
+    for (lease, given, interval) in [("4000", "1333", 1_333), ("4000", "0", 800), ("500", "0", 100)]
+    {
+        let settings = load(&[
+            ("KEYWARD__REPLICAS__LEASE_MS", lease),
+            ("KEYWARD__REPLICAS__POLL_INTERVAL_MS", given),
+        ]);
+        assert_eq!(settings.unwrap().replicas.interval_ms(), interval);
+    }
 }
 
 #[test]

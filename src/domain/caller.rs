@@ -2,11 +2,17 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use super::{live::LiveKey, name::Id, resource::Path, scope::ScopeId, system::SystemScope};
+use super::{
+    live::LiveKey, name::Id, resource::Path, scope::ScopeId, system::SystemScope, time::Moment,
+};
 
 /// A backend or operator, by the key of the workspace `system` that it called with.
 #[derive(Clone, Debug)]
-pub struct Caller(Arc<LiveKey>);
+pub struct Caller {
+    key: Arc<LiveKey>,
+    /// Until when it waits for an answer, where that is known.
+    patience: Option<Moment>,
+}
 
 /// What a caller may not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +29,23 @@ pub enum Refused {
 impl Caller {
     /// The caller whose key this is; nothing for a key of another workspace.
     pub fn new(key: Arc<LiveKey>) -> Option<Self> {
-        (key.key().name.workspace == Id::system()).then_some(Self(key))
+        (key.key().name.workspace == Id::system()).then_some(Self { key, patience: None })
+    }
+
+    /// The same caller, who waits until this moment and no longer.
+    #[must_use]
+    pub fn until(self, moment: Moment) -> Self {
+        Self { patience: Some(moment), ..self }
+    }
+
+    /// Until when it waits. None: as long as it takes.
+    pub fn patience(&self) -> Option<Moment> {
+        self.patience
     }
 
     /// Its key.
     pub fn key(&self) -> &LiveKey {
-        &self.0
+        &self.key
     }
 
     /// Whether it may make or handle this key. Whoever has a key of the workspace
@@ -41,12 +58,12 @@ impl Caller {
         if key.key().name.workspace != Id::system() {
             return Ok(());
         }
-        let fields = self.0.exceeded_by(key);
+        let fields = self.key.exceeded_by(key);
         if fields.is_empty() { Ok(()) } else { Err(Refused::Broader(fields)) }
     }
 
     fn number(&self, scope: SystemScope) -> Option<ScopeId> {
-        self.0.policy().scope(scope.as_str())
+        self.key.policy().scope(scope.as_str())
     }
 
     /// Whether it has the scope at all, on whatever resource. To be asked before
@@ -57,7 +74,7 @@ impl Caller {
     /// Where it has not.
     pub fn require(&self, scope: SystemScope) -> Result<(), Refused> {
         let held =
-            self.number(scope).is_some_and(|number| self.0.scopes_anywhere().contains(number));
+            self.number(scope).is_some_and(|number| self.key.scopes_anywhere().contains(number));
         if held { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 
@@ -69,11 +86,11 @@ impl Caller {
     pub fn reach(&self, scope: SystemScope, name: &impl Display) -> Result<(), Refused> {
         self.require(scope)?;
         let name = name.to_string();
-        let reached = match Path::parse(&self.0.policy().document().resources, &name) {
+        let reached = match Path::parse(&self.key.policy().document().resources, &name) {
             Ok(path) => {
                 let number = self.number(scope);
-                self.0.admits(Some(&path))
-                    && number.is_some_and(|number| self.0.holds(number, Some(&path)))
+                self.key.admits(Some(&path))
+                    && number.is_some_and(|number| self.key.holds(number, Some(&path)))
             }
             Err(_) => false,
         };
@@ -89,7 +106,7 @@ impl Caller {
         self.require(scope)?;
         let number = self.number(scope);
         let reached =
-            self.0.admits(None) && number.is_some_and(|number| self.0.holds(number, None));
+            self.key.admits(None) && number.is_some_and(|number| self.key.holds(number, None));
         if reached { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 }

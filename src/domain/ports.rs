@@ -1,6 +1,6 @@
 //! What the rules need of the world: records, a clock, randomness.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
     policy::{CompiledPolicy, Policy},
     principal::Principal,
     secret::{Digest, KeyVersion},
-    time::Timestamp,
+    time::{Moment, Timestamp},
     workspace::Workspace,
 };
 
@@ -35,12 +35,26 @@ pub enum StoreError {
     /// What the database holds cannot be.
     #[error("the database holds what cannot be: {0}")]
     Corrupt(String),
+    /// A change was made, but it is not certain that every replica knows of it.
+    #[error("change {revision} was made, and is in force everywhere within {within:?}")]
+    NotInForce {
+        /// Which.
+        revision: Revision,
+        /// How long it may still take.
+        within: Duration,
+    },
 }
 
 /// What time it is.
 pub trait Clock: Send + Sync {
     /// Now, by the wall clock.
     fn now(&self) -> Timestamp;
+
+    /// The latest that it may be now, where the clock is only known about: what ends is judged
+    /// by this.
+    fn latest(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// Whose a secret is: all that a decision rests on, in one read.
@@ -48,6 +62,12 @@ pub trait Clock: Send + Sync {
 pub trait FindKey: Send + Sync {
     /// The key that has a secret with this digest, also a replaced one.
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError>;
+
+    /// Since when changes may have been missed, where answers are given all the same. To be
+    /// asked before the key is.
+    fn stale_since(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// The records, and the one way to change them.
@@ -139,6 +159,14 @@ pub trait Records: FindKey {
     /// the expected revision, or the request was remembered meanwhile;
     /// [`StoreError::Exists`] where a new record's name is taken.
     async fn commit(&self, change: Change) -> Result<Revision, StoreError>;
+    /// Waits until a change that was made is in force: until no replica answers from an older
+    /// state. Whoever tells a caller that it is made, or was made before, waits for this first;
+    /// of what was made anew nobody has an older state. `until`: how long the caller waits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotInForce`] where that moment came first.
+    async fn in_force(&self, revision: Revision, until: Option<Moment>) -> Result<(), StoreError>;
 }
 
 /// A part of a list.

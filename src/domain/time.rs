@@ -33,6 +33,34 @@ impl Timestamp {
     }
 }
 
+/// A moment by a clock that nobody sets: the time since the machine was started. Moments of two
+/// machines have nothing to do with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// So long after the start.
+    pub const fn from_start(since: Duration) -> Self {
+        Self(since)
+    }
+
+    /// How long after the start.
+    pub const fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// The moment so much later.
+    #[must_use]
+    pub const fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+
+    /// How much later than another it is; zero where it is not.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +74,15 @@ mod tests {
             Timestamp::from_micros(5).after(second),
             Some(Timestamp::from_micros(1_000_005))
         );
+    }
+
+    #[test]
+    fn moments_are_apart_and_never_less_than_nothing() {
+        let [one, three] = [1, 3].map(Duration::from_secs);
+        let (early, late) = (Moment::from_start(one), Moment::from_start(three));
+        assert_eq!(late.since(early), Duration::from_secs(2));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.after(Duration::from_secs(2)), late);
+        assert_eq!(late.after(Duration::MAX).since_start(), Duration::MAX);
     }
 }

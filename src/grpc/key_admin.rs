@@ -1,7 +1,11 @@
 //! The service `KeyAdmin`. Each call is handed to the back of the process: its work
 //! goes on when its caller goes away, so that a change is never cut in half.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
@@ -9,12 +13,13 @@ use tonic::{Request, Response, Status};
 use super::{
     authenticate::caller,
     convert::{event, key, key::request as keys, policy, principal, workspace},
+    layers::Ends,
     status::{not_served, stopped},
 };
 use crate::{
     admin::{Admin, AdminError},
     back::Back,
-    domain::caller::Caller,
+    domain::{caller::Caller, replica::Stopwatch, time::Moment},
     proto::{key_admin_server::KeyAdmin, *},
 };
 
@@ -22,17 +27,31 @@ use crate::{
 /// one connection that writes anyway, and must not keep questions of `Introspect` waiting.
 const CALLS_MAX: usize = 64;
 
+/// How much of the time that is left is kept for the answer to reach its caller: this part, and
+/// not more than that.
+const ANSWER_PART: u32 = 10;
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// The service over the use cases.
 pub struct KeyAdminService {
     admin: Arc<Admin>,
     back: Back,
+    stopwatch: Arc<dyn Stopwatch>,
     places: Arc<Semaphore>,
 }
 
 impl KeyAdminService {
     /// The service over these use cases, carried out there.
-    pub fn new(admin: Arc<Admin>, back: Back) -> Self {
-        Self { admin, back, places: Arc::new(Semaphore::new(CALLS_MAX)) }
+    pub fn new(admin: Arc<Admin>, back: Back, stopwatch: Arc<dyn Stopwatch>) -> Self {
+        Self { admin, back, stopwatch, places: Arc::new(Semaphore::new(CALLS_MAX)) }
+    }
+
+    /// Until when the caller of a request waits for what it can still hear.
+    fn patience<M>(&self, request: &Request<M>) -> Option<Moment> {
+        let Ends(end) = request.extensions().get()?;
+        let left = end.saturating_duration_since(Instant::now());
+        let heard = left.saturating_sub((left / ANSWER_PART).min(ANSWER_TIME_MAX));
+        Some(self.stopwatch.now().after(heard))
     }
 
     /// Carries out a use case in the name of the caller.
@@ -48,6 +67,10 @@ impl KeyAdminService {
         let place = Arc::clone(&self.places).acquire_owned().await;
         // Asked once there is a place: what was revoked while the call waited counts.
         let caller = caller(&request).await?;
+        let caller = match self.patience(&request) {
+            Some(moment) => caller.until(moment),
+            None => caller,
+        };
         let work = act(Arc::clone(&self.admin), caller, request.into_inner());
         let kept = async move {
             let outcome = work.await;

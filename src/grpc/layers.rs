@@ -30,7 +30,7 @@ mod protocol;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -45,6 +45,10 @@ use tower::{Service, ServiceExt as _};
 use super::status::panicked;
 pub use places::OPEN_STREAMS_MAX;
 use places::{Kind, Places};
+
+/// When a call ends, whether or not there is an answer; in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends(pub(super) Instant);
 
 /// The bounds of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +94,7 @@ struct Edge {
 }
 
 impl Edge {
-    async fn answer(&self, routes: Routes, request: Request<Body>) -> Response<Body> {
+    async fn answer(&self, routes: Routes, mut request: Request<Body>) -> Response<Body> {
         if let Some(response) = protocol::refuse(&request) {
             return response;
         }
@@ -103,6 +107,7 @@ impl Edge {
             Ok(deadline) => deadline,
             Err(status) => return status.into_http(),
         };
+        request.extensions_mut().insert(Ends(Instant::now() + deadline));
         let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(response)) => finish(response, place, self.limits.max_message_bytes),

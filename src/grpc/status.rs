@@ -238,7 +238,17 @@ impl From<StoreError> for Status {
                 let mut details = info(ErrorReason::TooManyLookUps, []);
                 details.set_retry_info(Some(LOOK_UP_RETRY_DELAY));
                 let message = "more look-ups wait for the database than it can take; try again";
-                status(Code::ResourceExhausted, message, details)
+                status(Code::Unavailable, message, details)
+            }
+            StoreError::NotInForce { revision, within } => {
+                let within = within.as_millis();
+                let metadata =
+                    [("revision", revision.to_string()), ("within_ms", within.to_string())];
+                let details = info(ErrorReason::ChangeNotYetInForce, metadata);
+                let message = format!(
+                    "change {revision} was made; every replica knows of it within {within} ms"
+                );
+                status(Code::DeadlineExceeded, message, details)
             }
             StoreError::Corrupt(_) => internal(&error),
         }
@@ -327,16 +337,29 @@ fn ending() -> Status {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
     use super::*;
+    use crate::domain::event::Revision;
 
     #[test]
     fn who_waited_too_long_for_a_look_up_is_told_when_to_come_again() {
         let status = Status::from(StoreError::Overloaded);
         let reason = status.get_details_error_info().unwrap().reason;
-        assert_eq!((status.code(), &*reason), (Code::ResourceExhausted, "TOO_MANY_LOOK_UPS"));
+        assert_eq!((status.code(), &*reason), (Code::Unavailable, "TOO_MANY_LOOK_UPS"));
         let delay = status.get_details_retry_info().unwrap().retry_delay;
         assert_eq!(delay, Some(LOOK_UP_RETRY_DELAY));
+    }
+
+    #[test]
+    fn who_waited_too_short_for_a_change_is_told_that_it_was_made() {
+        let (revision, within) = (Revision(7), Duration::from_millis(5_000));
+        let status = Status::from(StoreError::NotInForce { revision, within });
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        let details = status.get_details_error_info().unwrap();
+        assert_eq!(details.reason, "CHANGE_NOT_YET_IN_FORCE");
+        assert_eq!(details.metadata["revision"], "7");
+        assert_eq!(details.metadata["within_ms"], "5000");
+        assert_eq!(status.message(), "change 7 was made; every replica knows of it within 5000 ms");
     }
 }

@@ -1,12 +1,14 @@
 //! Connections whose statements end in time, whatever becomes of the server.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, RuntimeErr, Statement, TransactionOptions, TransactionTrait as _,
 };
+
+use super::renewal::{Place, Renewal};
 
 /// How long a statement may take, on a connection that is to be had first and on one that is.
 /// None: as long as it takes, which is right for a file.
@@ -16,78 +18,170 @@ pub(super) struct Limits {
     pub(super) alone: Option<Duration>,
 }
 
-/// A connection, a pool of them or a transaction. The server has a limit of its own for
+/// A pool of connections, or a transaction. The server has a limit of its own for
 /// each statement; this one is for a server that does not even answer so much. What is cut off
 /// was possibly done: [`DbErr::Conn`] says no more.
-#[derive(Clone)]
-pub(super) struct Bounded<C> {
-    inner: C,
+pub(super) struct Bounded<C: Kind> {
+    inner: C::Inner,
     limits: Limits,
 }
 
+/// What can be bounded.
+pub(super) trait Kind {
+    /// What there is of it.
+    type Inner;
+}
+
+impl Kind for DatabaseConnection {
+    type Inner = Pool;
+}
+
+impl Kind for DatabaseTransaction {
+    /// With its place in the pool, which is given up after it.
+    type Inner = (DatabaseTransaction, Option<Place>);
+}
+
+/// The connections of a database.
+#[derive(Clone)]
+pub(super) enum Pool {
+    /// As they are, for ever.
+    Fixed(DatabaseConnection),
+    /// Those of a server, which may be lost.
+    Renewed(Arc<Renewal>),
+}
+
+impl Pool {
+    /// Asks for what takes one connection.
+    async fn ask<T, F>(
+        &self,
+        question: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<(T, Option<Place>), DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        match self {
+            Self::Fixed(pool) => Ok((question(pool.clone()).await?, None)),
+            Self::Renewed(renewal) => {
+                renewal.ask(question).await.map(|(answer, place)| (answer, Some(place)))
+            }
+        }
+    }
+}
+
+impl Clone for Bounded<DatabaseConnection> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), limits: self.limits }
+    }
+}
+
 impl Bounded<DatabaseConnection> {
-    pub(super) fn new(inner: DatabaseConnection, limits: Limits) -> Self {
+    pub(super) fn new(inner: Pool, limits: Limits) -> Self {
         Self { inner, limits }
     }
 
-    /// The pool itself, for what has no limit or another one.
-    pub(super) fn inner(&self) -> &DatabaseConnection {
-        &self.inner
+    /// The pool itself, as of now, for what has no limit or another one.
+    pub(super) fn pool(&self) -> DatabaseConnection {
+        match &self.inner {
+            Pool::Fixed(pool) => pool.clone(),
+            Pool::Renewed(renewal) => renewal.pool(),
+        }
     }
 
     pub(super) async fn begin(
         &self,
         options: TransactionOptions,
     ) -> Result<Bounded<DatabaseTransaction>, DbErr> {
-        let inner =
-            within(self.limits.with_acquire, self.inner.begin_with_options(options)).await?;
-        let limits = Limits { with_acquire: self.limits.alone, ..self.limits };
-        Ok(Bounded { inner, limits })
+        let begun = self.ask(|pool| async move { pool.begin_with_options(options).await }).await?;
+        Ok(Bounded { inner: begun, limits: self.limits })
     }
 
-    /// Asks something that takes a few statements.
-    pub(super) async fn ask<T>(
+    /// Waits for what is under way, and answers nothing any more.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        if let Pool::Renewed(renewal) = &self.inner {
+            renewal.close();
+        }
+        within(self.limits.with_acquire, self.pool().close_by_ref()).await
+    }
+
+    /// Asks something that takes a few statements on one connection at a time.
+    pub(super) async fn ask<T, F>(
         &self,
-        question: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<T, DbErr> {
-        within(self.limits.with_acquire, question).await
+        question: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<(T, Option<Place>), DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        within(self.limits.with_acquire, self.inner.ask(question)).await
     }
 }
 
 impl Bounded<DatabaseTransaction> {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        within(self.limits.alone, self.inner.commit()).await
+        let (transaction, _until_the_end) = self.inner;
+        within(self.limits.alone, transaction.commit()).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        within(self.limits.alone, self.inner.rollback()).await
+        let (transaction, _until_the_end) = self.inner;
+        within(self.limits.alone, transaction.rollback()).await
     }
 }
 
 #[async_trait]
-impl<C: ConnectionTrait> ConnectionTrait for Bounded<C> {
+impl ConnectionTrait for Bounded<DatabaseConnection> {
     fn get_database_backend(&self) -> DbBackend {
-        self.inner.get_database_backend()
+        self.pool().get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        within(self.limits.with_acquire, self.inner.execute_raw(statement)).await
+        let asked = self.ask(|pool| async move { pool.execute_raw(statement).await });
+        asked.await.map(|(answer, _)| answer)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        within(self.limits.with_acquire, self.inner.execute_unprepared(sql)).await
+        let asked = self.ask(|pool| async move { pool.execute_unprepared(sql).await });
+        asked.await.map(|(answer, _)| answer)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        within(self.limits.with_acquire, self.inner.query_one_raw(statement)).await
+        let asked = self.ask(|pool| async move { pool.query_one_raw(statement).await });
+        asked.await.map(|(answer, _)| answer)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        within(self.limits.with_acquire, self.inner.query_all_raw(statement)).await
+        let asked = self.ask(|pool| async move { pool.query_all_raw(statement).await });
+        asked.await.map(|(answer, _)| answer)
     }
 
     fn support_returning(&self) -> bool {
-        self.inner.support_returning()
+        self.pool().support_returning()
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Bounded<DatabaseTransaction> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        within(self.limits.alone, self.inner.0.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.limits.alone, self.inner.0.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        within(self.limits.alone, self.inner.0.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        within(self.limits.alone, self.inner.0.query_all_raw(statement)).await
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.0.support_returning()
     }
 }
 

@@ -10,8 +10,8 @@
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ColumnTrait as _, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter as _, QuerySelect as _,
-    QueryTrait as _, SqliteTransactionMode, TransactionOptions,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter as _,
+    QuerySelect as _, QueryTrait as _, SqliteTransactionMode, TransactionOptions,
     sea_query::{Expr, ExprTrait as _, LockBehavior, LockType},
 };
 
@@ -31,6 +31,9 @@ use crate::domain::{
     ports::{Change, Guard, NewRequest, NewSecret, RememberedAs, RequestKey, StoreError, Write},
     time::Timestamp,
 };
+
+/// Wakes whoever listens, when the change is committed.
+const RING: &str = "SELECT pg_notify('keyward', '')";
 
 /// Begins a transaction that will write: one which only turns out to would be refused
 /// where another wrote meanwhile.
@@ -91,6 +94,9 @@ async fn apply(db: &impl ConnectionTrait, change: &Change) -> Result<Revision, S
         check_request(db, request, *time).await?;
     }
     lock_all(db, write, guards).await?;
+    if db.get_database_backend() == DbBackend::Postgres {
+        db.execute_unprepared(RING).await.map_err(store_error)?;
+    }
     let (counter, nonce) = next_revision(db).await?;
     // From here on changes are one after another, and none is under way that would not be seen.
     for (guard, revision) in guards {

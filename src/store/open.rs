@@ -16,7 +16,7 @@ use sea_orm::{
 
 use super::{
     Home, Place, Store,
-    bounded::{Bounded, Limits},
+    bounded::{Bounded, Limits, Pool},
     error::store_error,
     find::Policies,
 };
@@ -151,8 +151,8 @@ pub(super) async fn open(options: &Options) -> Result<Store, OpenError> {
     let writer = connect(&path, options, 1, false).await?;
     let readers = connect(&path, options, options.read_connections.max(1), true).await?;
     Ok(Store {
-        readers: Bounded::new(readers, Limits::default()),
-        writer: Bounded::new(writer, Limits::default()),
+        readers: Bounded::new(Pool::Fixed(readers), Limits::default()),
+        writer: Bounded::new(Pool::Fixed(writer), Limits::default()),
         policies: Policies::new(),
         place: Place::File(path),
         home: Home::File(lock),

@@ -1,22 +1,20 @@
 //! Makes use of a PostgreSQL database, which other processes may use as well.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
     TransactionTrait as _,
-    sqlx::{
-        Connection as _,
-        postgres::{PgConnectOptions, PgSslMode},
-    },
+    sqlx::postgres::{PgConnectOptions, PgSslMode},
 };
 use zeroize::Zeroizing;
 
 use super::{
     Home, OpenError, Place, Store,
-    bounded::{Bounded, Limits, within},
+    bounded::{Bounded, Limits, Pool, within},
     find::Policies,
+    renewal::Renewal,
 };
 
 /// How much later than the server this side gives a statement up.
@@ -102,6 +100,8 @@ enum Use {
     Writing,
     /// Without time-outs: a change of the schema takes as long as it takes.
     Migrating,
+    /// By replicas: so many at once.
+    Following(u32),
 }
 
 pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> {
@@ -109,7 +109,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
     let opened = async {
         let first = connect_in_time(options, Use::Trying).await?;
         first.close().await?;
-        Ok((connect(options, Use::Writing).await?, connect(options, Use::Reading).await?))
+        Ok((pool(options, Use::Writing).await?, pool(options, Use::Reading).await?))
     };
     let (writer, readers) = opened.await.map_err(|error| OpenError::database(&place, error))?;
     let alone = options.statement_timeout.saturating_add(GRACE);
@@ -124,6 +124,27 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
         place,
         home: Home::Server(Box::new(options.clone())),
     })
+}
+
+async fn pool(options: &PostgresOptions, purpose: Use) -> Result<Pool, DbErr> {
+    let (owned, most) = (options.clone(), connections(options, purpose));
+    let make = move || {
+        let options = owned.clone();
+        async move { connect(&options, purpose).await }.boxed()
+    };
+    let renewal = Renewal::new(most, options.acquire_timeout, Box::new(make)).await?;
+    Ok(Pool::Renewed(Arc::new(renewal)))
+}
+
+/// Connections by which a replica follows the others.
+pub(super) async fn following(options: &PostgresOptions, most: u32) -> Result<Pool, DbErr> {
+    pool(options, Use::Following(most)).await
+}
+
+/// How to open a connection that only listens.
+pub(super) fn listening(options: &PostgresOptions) -> PgConnectOptions {
+    use sea_orm::sqlx::ConnectOptions as _;
+    session(options, Use::Trying).disable_statement_logging()
 }
 
 /// Brings the schema up to date. Of many processes that do, one at a time makes changes, and
@@ -159,21 +180,29 @@ async fn connect_in_time(
     within(Some(options.connect_timeout.saturating_add(GRACE)), connect(options, purpose)).await
 }
 
-async fn connect(options: &PostgresOptions, purpose: Use) -> Result<DatabaseConnection, DbErr> {
-    let (most, is_lazy, patience) = match purpose {
-        Use::Trying => (1, false, options.connect_timeout),
-        Use::Reading => (options.read_connections.max(1), true, options.acquire_timeout),
-        Use::Writing => (options.write_connections.max(1), true, options.acquire_timeout),
+/// How many connections a pool has at most.
+fn connections(options: &PostgresOptions, purpose: Use) -> u32 {
+    match purpose {
+        Use::Trying => 1,
+        Use::Reading => options.read_connections.max(1),
+        Use::Writing => options.write_connections.max(1),
         // One holds the lock, one does the work.
-        Use::Migrating => (2, false, options.connect_timeout),
+        Use::Migrating => 2,
+        Use::Following(most) => most,
+    }
+}
+
+async fn connect(options: &PostgresOptions, purpose: Use) -> Result<DatabaseConnection, DbErr> {
+    let (is_lazy, patience) = match purpose {
+        Use::Trying | Use::Migrating => (false, options.connect_timeout),
+        Use::Reading | Use::Writing | Use::Following(_) => (true, options.acquire_timeout),
     };
-    let alone = options.statement_timeout.saturating_add(GRACE);
     // Where to connect is not in the URL, which others may print.
     let mut connect = ConnectOptions::new("postgres://keyward");
     let session = session(options, purpose);
     connect
         .min_connections(0)
-        .max_connections(most)
+        .max_connections(connections(options, purpose))
         .connect_lazy(is_lazy)
         .acquire_timeout(patience)
         .test_before_acquire_if_idle_for(STALE_AFTER)
@@ -189,21 +218,13 @@ async fn connect(options: &PostgresOptions, purpose: Use) -> Result<DatabaseConn
                 }
                 .boxed()
             })
-            // What was given up is possibly still waiting for an answer. It must not take a
-            // place for ever.
-            .after_release(move |connection, _| {
-                async move {
-                    let answers = tokio::time::timeout(alone, connection.ping()).await;
-                    Ok(matches!(answers, Ok(Ok(()))))
-                }
-                .boxed()
-            })
         });
     Database::connect(connect).await
 }
 
-/// What each connection is opened with. All that the environment or a password file of
-/// the user might say is said here.
+/// What each connection is opened with. What the environment or a password file of the user
+/// might say of the server, the password and whom to trust is said here; of libpq's variables
+/// `PGOPTIONS`, `PGSSLCERT` and `PGSSLKEY` alone have an effect.
 fn session(options: &PostgresOptions, purpose: Use) -> PgConnectOptions {
     let mode = match options.tls {
         Tls::Off => PgSslMode::Disable,
@@ -223,15 +244,19 @@ fn session(options: &PostgresOptions, purpose: Use) -> PgConnectOptions {
         .application_name("keyward")
         // A statement sees what was committed before it, which the order of locks rests on.
         .options([("default_transaction_isolation", "read committed")]);
-    if let Some(path) = &options.tls_authorities {
-        connect = connect.ssl_root_cert(path);
-    }
+    connect = match &options.tls_authorities {
+        Some(path) => connect.ssl_root_cert(path),
+        // None, also where `PGSSLROOTCERT` names one.
+        None => connect.ssl_root_cert_from_pem(Vec::new()),
+    };
     if purpose == Use::Reading {
         connect = connect.options([("default_transaction_read_only", "on")]);
     }
     let limit = match purpose {
         Use::Migrating => 0,
-        Use::Trying | Use::Reading | Use::Writing => options.statement_timeout.as_millis(),
+        Use::Trying | Use::Reading | Use::Writing | Use::Following(_) => {
+            options.statement_timeout.as_millis()
+        }
     };
     // A process that is stopped amid a change must not keep the others from theirs.
     connect.options([

@@ -1,19 +1,22 @@
 //! Changes whose outcome is not the usual one, and secrets that nobody has.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use keyward::{
     admin::{CreateResource, Intent, WorkspaceDraft},
-    cache::{Cache, Coherence, Stamp, Subjects, Uncoordinated},
+    cache::{Cache, Coherence, Permit, Stamp, Subjects},
     domain::{
         event::{Deed, Kind},
         ports::{Change as Written, FindKey as _, NewSecret, StoreError, Write},
         secret::{Digest, KeyVersion},
-        time::Timestamp,
+        time::{Moment, Timestamp},
     },
 };
 use tokio::runtime::Handle;
@@ -128,11 +131,51 @@ async fn a_hit_is_answered_at_once_and_without_the_store() {
     assert_eq!(world.finds(), finds);
 }
 
+/// A lease that can be taken away, and what was asked of it.
+#[derive(Default)]
+struct Leased {
+    is_over: AtomicBool,
+    is_useless: AtomicBool,
+    /// What an entry must have seen.
+    least: AtomicI64,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl Leased {
+    fn note(&self, what: &'static str) {
+        self.asked.lock().unwrap().push(what);
+    }
+}
+
+impl Coherence for Leased {
+    fn stamp(&self) -> Stamp {
+        Stamp::default()
+    }
+
+    fn permit(&self) -> Permit {
+        self.note("permit");
+        Permit::Until(Moment::from_start(Duration::from_secs(7)))
+    }
+
+    fn usable(&self, stamp: Stamp, _: &Subjects) -> bool {
+        self.note("usable");
+        let seen = stamp.revision.0 >= self.least.load(Ordering::SeqCst);
+        seen && !self.is_useless.load(Ordering::SeqCst)
+    }
+
+    fn holds(&self, permit: Permit) -> bool {
+        self.note("holds");
+        assert_eq!(permit, Permit::Until(Moment::from_start(Duration::from_secs(7))));
+        !self.is_over.load(Ordering::SeqCst)
+    }
+}
+
 #[tokio::test]
-async fn without_coordination_every_question_is_a_read() {
+async fn what_does_not_count_is_read_each_time_and_not_kept() {
     let world = World::new().await;
+    let useless = Leased { is_useless: AtomicBool::new(true), ..Leased::default() };
     let keys = Arc::clone(&world.between) as _;
-    let cache = Cache::new(keys, Arc::new(Uncoordinated), BOUNDS, Handle::current());
+    let cache = Cache::new(keys, Arc::new(useless), BOUNDS, Handle::current());
     for asked in 1..=3 {
         assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
         assert_eq!((world.finds(), cache.counts().hits), (asked, 0));
@@ -140,40 +183,52 @@ async fn without_coordination_every_question_is_a_read() {
     assert_eq!(cache.size().0, 0);
 }
 
-/// A lease that can be taken away.
-#[derive(Default)]
-struct Leased(AtomicBool);
-
-impl Coherence for Leased {
-    fn stamp(&self) -> Stamp {
-        Stamp::default()
+#[tokio::test]
+async fn what_was_read_counts_as_of_the_newest_change_that_it_shows() {
+    let world = World::new().await;
+    let key = world.between.find_key(&world.digest()).await.unwrap().unwrap();
+    let newest = key.revision().0;
+    for (least, hits) in [(newest, 1), (newest + 1, 0)] {
+        let lease = Leased { least: AtomicI64::new(least), ..Leased::default() };
+        let keys = Arc::clone(&world.between) as _;
+        let cache = Cache::new(keys, Arc::new(lease), BOUNDS, Handle::current());
+        for _ in 0..2 {
+            assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
+        }
+        assert_eq!(cache.counts().hits, hits, "{least} of {newest}");
     }
+}
 
-    fn usable(&self, _: Stamp, _: &Subjects) -> bool {
-        true
-    }
-
-    fn may_answer(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
+/// The other way round, a lease renewed in between could excuse an entry that was judged before
+/// the change came with that renewal.
+#[tokio::test]
+async fn the_lease_is_read_before_an_entry_is_judged_and_compared_afterwards() {
+    let world = World::new().await;
+    let lease = Arc::new(Leased::default());
+    let keys = Arc::clone(&world.between) as _;
+    let cache = Cache::new(keys, Arc::clone(&lease) as _, BOUNDS, Handle::current());
+    assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
+    lease.asked.lock().unwrap().clear();
+    assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
+    assert_eq!(*lease.asked.lock().unwrap(), ["permit", "usable", "holds"]);
 }
 
 #[tokio::test]
 async fn without_a_lease_nothing_is_answered_neither_from_memory_nor_from_a_read() {
     let world = World::new().await;
-    let lease = Arc::new(Leased(AtomicBool::new(true)));
+    let lease = Arc::new(Leased::default());
     let keys = Arc::clone(&world.between) as _;
     let cache = Cache::new(keys, Arc::clone(&lease) as _, BOUNDS, Handle::current());
     // It ends during the read.
     let ending = Arc::clone(&lease);
     world
         .between
-        .expect(Before::FindReturns, async move { ending.0.store(false, Ordering::SeqCst) });
+        .expect(Before::FindReturns, async move { ending.is_over.store(true, Ordering::SeqCst) });
     let unavailable = |found| matches!(found, Err(StoreError::Unavailable(_)));
     assert!(unavailable(cache.find_key(&world.digest()).await.map(drop)));
     let finds = world.finds();
     assert!(unavailable(cache.find_key(&world.digest()).await.map(drop)));
     assert_eq!(world.finds(), finds, "the store is not asked, either");
-    lease.0.store(true, Ordering::SeqCst);
+    lease.is_over.store(false, Ordering::SeqCst);
     assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
 }

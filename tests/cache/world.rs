@@ -41,12 +41,16 @@ pub(crate) const KEY: &str = "workspaces/acme/keys/ci";
 pub(crate) const BOUNDS: Bounds =
     Bounds { bytes_max: 1 << 26, loads_max: 8, load_wait: Duration::from_secs(60) };
 
-/// The clock of the system, turned forward.
+/// The clock of the system, of which it is only known that it may have been turned forward so far.
 #[derive(Default)]
 pub(crate) struct Dial(AtomicI64);
 
 impl Clock for Dial {
     fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn latest(&self) -> Timestamp {
         Timestamp::from_micros(SystemClock.now().micros() + self.0.load(Ordering::SeqCst))
     }
 }
@@ -115,7 +119,7 @@ impl World {
         let between = Arc::new(Between::new(Arc::clone(&store)));
         let owner = Arc::new(SoleOwner::default());
         let records: Arc<dyn Records> =
-            Arc::new(Announced::new(Arc::clone(&between) as _, Arc::clone(&owner)));
+            Arc::new(Announced::new(Arc::clone(&between) as _, Arc::clone(&owner) as _));
         let cache =
             Arc::new(Cache::new(Arc::clone(&between) as _, owner, BOUNDS, Handle::current()));
         let entropy = Arc::new(SystemRandom::new());

@@ -15,8 +15,8 @@ use keyward::{
     admin::{Admin, Bootstrapped},
     app,
     back::Back,
-    cache::{Announced, Bounds, Cache, Coherence, SoleOwner, Uncoordinated},
-    clock::SystemClock,
+    cache::{Announced, Bounds, Cache, Coherence, Permit, SoleOwner, Stamp, Subjects},
+    clock::{SystemClock, SystemStopwatch},
     config::Settings,
     domain::{
         caller::Caller,
@@ -103,6 +103,27 @@ fn run<F: Future<Output = ()>>(is_cached: bool, test: impl FnOnce(Parts) -> F) {
     let _ = runtime.shutdown(END);
 }
 
+/// Nothing is answered from memory.
+struct Nothing;
+
+impl Coherence for Nothing {
+    fn stamp(&self) -> Stamp {
+        Stamp::default()
+    }
+
+    fn usable(&self, _: Stamp, _: &Subjects) -> bool {
+        false
+    }
+
+    fn permit(&self) -> Permit {
+        Permit::Always
+    }
+
+    fn holds(&self, _: Permit) -> bool {
+        true
+    }
+}
+
 impl Drop for Parts {
     fn drop(&mut self) {
         self.shutdown.cancel();
@@ -120,7 +141,7 @@ impl Parts {
         let clock = Arc::new(SystemClock);
         let owner = Arc::new(SoleOwner::default());
         let admin = Arc::new(Admin::new(
-            Arc::new(Announced::new(Arc::clone(&store) as _, Arc::clone(&owner))),
+            Arc::new(Announced::new(Arc::clone(&store) as _, Arc::clone(&owner) as _)),
             Arc::clone(&clock) as _,
             Arc::clone(&keyring),
             Arc::new(SystemRandom::new()),
@@ -134,7 +155,7 @@ impl Parts {
             asked: AtomicUsize::new(0),
             by_heart: Mutex::new(None),
         });
-        let coherence: Arc<dyn Coherence> = if is_cached { owner } else { Arc::new(Uncoordinated) };
+        let coherence: Arc<dyn Coherence> = if is_cached { owner } else { Arc::new(Nothing) };
         let bounds = Bounds { bytes_max: 1 << 26, loads_max: 64, load_wait: END };
         let cache = Cache::new(Arc::clone(&keys) as _, coherence, bounds, back.handle().clone());
         let cache = Arc::new(cache);
@@ -185,7 +206,11 @@ impl Parts {
 
     /// Serves on a port of its own until this is dropped.
     pub(crate) async fn serve(&self) -> SocketAddr {
-        let admin = KeyAdminService::new(Arc::clone(&self.admin), self.back.clone());
+        let admin = KeyAdminService::new(
+            Arc::clone(&self.admin),
+            self.back.clone(),
+            Arc::new(SystemStopwatch),
+        );
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let (admin, introspect) = (KeyAdminServer::new(admin), IntrospectServer::new(introspect));
         let routes = Routes::new(Authenticated::new(admin, Arc::clone(&self.introspection)))

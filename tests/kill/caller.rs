@@ -33,7 +33,11 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) async fn connect(address: SocketAddr, secret: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.connect().await.unwrap();
+        Self::on(endpoint.connect().await.unwrap(), secret)
+    }
+
+    /// Over this connection.
+    pub(crate) fn on(channel: Channel, secret: &str) -> Self {
         let bearer = Bearer(format!("Bearer {secret}").parse().unwrap());
         Self {
             admin: KeyAdminClient::with_interceptor(channel.clone(), bearer.clone()),

@@ -27,9 +27,14 @@ pub(crate) struct Deployment {
     variables: Vec<(String, String)>,
 }
 
+/// The variable of a setting.
+pub(crate) fn variable(setting: &str) -> String {
+    format!("KEYWARD__{}", setting.replace('.', "__").to_uppercase())
+}
+
 /// A program that serves. It is killed when this is dropped.
 pub(crate) struct Serving {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) address: SocketAddr,
 }
 
@@ -37,7 +42,6 @@ impl Deployment {
     /// With these settings beside its own.
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let variable = |name: &str| format!("KEYWARD__{}", name.replace('.', "__").to_uppercase());
         let given = settings.iter().map(|(name, value)| (variable(name), (*value).to_owned()));
         let mut variables: Vec<_> = given.collect();
         if settings.iter().all(|(name, _)| *name != "database.url") {
@@ -82,12 +86,22 @@ impl Deployment {
 
     /// Starts the program and waits until it says so of itself.
     pub(crate) async fn start(&self, status: ServingStatus) -> Serving {
+        self.start_with(status, &[]).await
+    }
+
+    /// The same, with these variables beside those of all.
+    pub(crate) async fn start_with(
+        &self,
+        status: ServingStatus,
+        variables: &[(String, String)],
+    ) -> Serving {
         for _ in 0..PORT_TRIES {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let log = self.file("keyward.log");
             let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
             let child = self
                 .command(&["serve"])
+                .envs(variables.iter().map(|(name, value)| (name, value)))
                 .env("KEYWARD__SERVER__LISTEN", address.to_string())
                 .stdout(log.try_clone().unwrap())
                 .stderr(log)
@@ -124,6 +138,16 @@ impl Serving {
             }
         }
         panic!("{READY_TRIES} tries, and it neither says {status:?} nor ends");
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end, which it was asked for.
+    pub(crate) fn end(&mut self) {
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Ends it without a word before: SIGKILL.

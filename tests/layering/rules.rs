@@ -60,15 +60,21 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "cache",
-        ours: Some(&["cache", "domain"]),
+        ours: Some(&["cache", "domain", "mutants"]),
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE],
+    },
+    Layer {
+        name: "replica",
+        ours: Some(&["replica", "cache", "domain", "mutants"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, &["moka", "Instant", "SystemTime"]],
     },
     Layer { name: "store", ours: Some(&["store", "domain"]), not_ours: &[], foreign: &[TRANSPORT] },
     Layer {
         name: "grpc",
         ours: None,
-        not_ours: &["store", "cache", "keyring", "config", "clock", "app", "cli"],
+        not_ours: &["store", "cache", "replica", "keyring", "config", "clock", "app", "cli"],
         foreign: &[DATABASE, &["moka"]],
     },
 ];
@@ -78,6 +84,7 @@ pub(crate) const ALONE: &[(&str, &str)] = &[
     ("src/grpc/status.rs", "Code"),
     ("src/config.rs", "std::env"),
     ("src/clock.rs", "SystemTime"),
+    ("src/clock.rs", "clock_gettime"),
 ];
 
 /// A file with the paths that it names.

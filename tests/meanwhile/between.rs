@@ -19,7 +19,7 @@ use keyward::{
         },
         principal::Principal,
         secret::Digest,
-        time::Timestamp,
+        time::{Moment, Timestamp},
         workspace::Workspace,
     },
     store::Store,
@@ -148,4 +148,5 @@ answered! {
     events(query: &EventQuery, page: &Page<Revision>) -> Vec<Event>;
     request(id: &RequestKey, now: Timestamp) -> Option<RememberedRequest>;
     remember(request: NewRequest, done: RememberedAs) -> ();
+    in_force(revision: Revision, until: Option<Moment>) -> ();
 }

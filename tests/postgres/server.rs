@@ -1,12 +1,15 @@
 //! A PostgreSQL server of a test's own, which it may stop and kill.
 
-use std::process::{Command, Output};
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
 
 use tempfile::TempDir;
 
 /// A running server. It ends with the value.
 pub(crate) struct Server {
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     /// The address of a database from which others may be made.
     pub(crate) url: String,
 }
@@ -38,13 +41,47 @@ impl Server {
         self.control("kill");
     }
 
-    fn run(&self, command: &str) -> Output {
+    /// One that follows it, and reads what it has.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut standby = Self { directory, url: String::new() };
+        let path = self.directory.path().to_str().unwrap();
+        standby.url = standby.control_with("standby", &[path]);
+        standby
+    }
+
+    /// What it is called among those that follow.
+    pub(crate) fn name(&self) -> String {
+        self.directory.path().file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// From now on it follows none, and writes.
+    pub(crate) fn promote(&self) {
+        self.control("promote");
+    }
+
+    /// Changes a parameter, now.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        self.control_with("set", &[name, value]);
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let (_, rest) = self.url.rsplit_once('@').unwrap();
+        rest.split_once('/').unwrap().0.parse().unwrap()
+    }
+
+    fn run(&self, command: &str, more: &[&str]) -> Output {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/ctl");
-        Command::new(program).arg(command).arg(self.directory.path()).output().unwrap()
+        Command::new(program).arg(command).arg(self.directory.path()).args(more).output().unwrap()
     }
 
     fn control(&self, command: &str) -> String {
-        let output = self.run(command);
+        self.control_with(command, &[])
+    }
+
+    fn control_with(&self, command: &str, more: &[&str]) -> String {
+        let output = self.run(command, more);
         assert!(output.status.success(), "{command}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
@@ -52,6 +89,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.run("stop");
+        let _ = self.run("stop", &[]);
     }
 }

@@ -40,6 +40,7 @@ impl Lost {
             ("database.migrate_on_start", "true"),
             ("database.acquire_timeout_ms", "500"),
             ("database.statement_timeout_ms", "500"),
+            ("replicas.lease_ms", "1000"),
             ("log.level", "error"),
         ]);
         let secret = deployment.bootstrap();
@@ -65,8 +66,24 @@ impl Lost {
         create(self.root.clone(), id.to_owned()).await
     }
 
-    /// Asks and changes at once, more than there is room for, and is refused each time.
+    /// Waits until the lease is over, up to when questions are answered from memory. Then asks and
+    /// changes at once, more than there is room for, and is refused each time.
     async fn is_unavailable(&mut self, round: &str) {
+        let lease = async {
+            let mut interval = tokio::time::interval(INTERVAL);
+            loop {
+                interval.tick().await;
+                let secret = self.secret.clone();
+                let request = proto::IntrospectRequest { secret, ..Default::default() };
+                match self.root.introspect.introspect(request).await {
+                    Ok(answer) => assert!(answer.into_inner().active),
+                    Err(status) => {
+                        break assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(LONG, lease).await.unwrap();
         let asked = (0..MANY).map(|_| {
             let (mut root, secret) = (self.root.clone(), self.secret.clone());
             async move {

@@ -1,6 +1,6 @@
 //! Encrypted connections, to a server with a certificate of an authority of its own.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
 
@@ -67,6 +67,15 @@ async fn a_server_is_trusted_by_its_name_and_authority_alone() {
     let refused = migrate(&by_name, &[]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("certificate"), "{said}");
+    let unasked = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .arg("migrate")
+        .env_clear()
+        .envs([("KEYWARD__DATABASE__URL", by_name.as_str()), ("PGSSLROOTCERT", trusted.1)])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(unasked.stderr).unwrap();
+    assert!(!unasked.status.success() && said.contains("certificate"), "{said}");
     let refused = migrate(&by_address, &[trusted]);
     assert!(!refused.status.success(), "another name: {refused:?}");
     for (url, settings) in

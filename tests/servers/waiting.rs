@@ -1,9 +1,17 @@
 //! A database that is not ready when the program starts.
 
+use std::{process::Command, time::Duration};
+
 use keyward::proto;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::{caller::Caller, fresh::Fresh, postgres::Server, process::Deployment, unavailable};
+use crate::{
+    LONG, caller::Caller, fresh::Fresh, postgres::Server, process::Deployment, unavailable,
+};
+
+/// How often a program is asked whether it has ended.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_schema_says_so_and_serves_once_somebody_migrated() {
@@ -63,4 +71,34 @@ async fn a_server_whose_database_is_gone_at_the_start_serves_once_it_is_there() 
     assert!(serving.comes_to(ServingStatus::Serving).await, "{}", deployment.log());
     let mut root = Caller::connect(serving.address, &secret).await;
     root.admin.list_workspaces(proto::ListWorkspacesRequest::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_another_which_migrates_says_so_and_ends_when_told() {
+    let database = Fresh::new().await;
+    let deployment = Deployment::new(&[
+        ("database.url", &database.url()),
+        ("database.migrate_on_start", "true"),
+        ("log.level", "error"),
+    ]);
+    let connection = database.connect().await;
+    let other = connection.begin().await.unwrap();
+    other
+        .execute_unprepared("SELECT pg_advisory_xact_lock(x'6b65797761726401'::bigint)")
+        .await
+        .unwrap();
+
+    let mut told = deployment.start(ServingStatus::NotServing).await;
+    let sent = Command::new("kill").arg(told.child.id().to_string()).status().unwrap();
+    assert!(sent.success());
+    let ended = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        while told.child.try_wait().unwrap().is_none() {
+            interval.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, ended).await.unwrap();
+    let mut serving = deployment.start(ServingStatus::NotServing).await;
+    other.rollback().await.unwrap();
+    assert!(serving.comes_to(ServingStatus::Serving).await, "{}", deployment.log());
 }

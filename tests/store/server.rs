@@ -5,18 +5,20 @@ use std::{sync::Arc, time::Duration};
 use keyward::{
     domain::{
         event::Revision,
-        ports::{Change, Guard, Records as _, StoreError, Write},
+        key::Key,
+        ports::{Change, FindKey as _, Guard, Records as _, StoreError, Write},
         secret::{KeyVersion, Keyring, SigningKey},
     },
     store::{OpenError, PostgresOptions, Store},
 };
+use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::task::JoinSet;
 
 use crate::{
     database::{Database as _, Postgres},
     sample::{
-        acme, change, furnish, key, key_name, new_key, new_workspace, principal, principal_name,
-        request, rev, revisions, workspace,
+        acme, change, digest, furnish, key, key_name, new_key, new_workspace, principal,
+        principal_name, request, rev, revisions, secret, workspace,
     },
 };
 
@@ -171,4 +173,49 @@ async fn a_password_is_in_no_error_and_not_in_the_options() {
     let shown = format!("{error} {error:?} {:?} {options:?}", options.place());
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("127.0.0.1"), "{shown}");
+}
+
+/// Whether a read of these tables went through all rows, and how often through an index.
+async fn scans(database: &Postgres) -> (i64, i64) {
+    let connection = database.connect().await;
+    let sql = "SELECT sum(seq_scan)::bigint AS every, sum(idx_scan)::bigint AS few \
+        FROM pg_stat_user_tables \
+        WHERE relname IN ('keys', 'secrets', 'workspaces', 'principals', 'policies')";
+    let asked = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(asked).await.unwrap().unwrap();
+    connection.close().await.unwrap();
+    (row.try_get("", "every").unwrap(), row.try_get("", "few").unwrap())
+}
+
+#[tokio::test]
+async fn a_look_up_scans_no_table() {
+    let database = Postgres::new().await;
+    let store = database.store().await;
+    furnish(&store).await;
+    let owned = Key { principal: Some(principal_name().principal), ..key("a") };
+    store.commit(change(Write::Key(owned, None, secret(1)))).await.unwrap();
+    store.close().await;
+    // Of few rows it would read all, whatever indexes there are.
+    database.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_seqscan = off', current_database()); END $$").await;
+    // What a session did is counted at its end, which comes after the close. A count of its own
+    // tells that it came.
+    let count = async |look_ups: usize, before: (i64, i64)| {
+        let store = database.open().await;
+        for _ in 0..look_ups {
+            store.find_key(&digest(1)).await.unwrap().unwrap();
+        }
+        store.close().await;
+        let counted = async {
+            loop {
+                let after = scans(&database).await;
+                if after.1 >= before.1 + i64::try_from(5 * look_ups).unwrap() {
+                    break after;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), counted).await.unwrap()
+    };
+    let before = count(1, scans(&database).await).await;
+    let after = count(50, before).await;
+    assert!(after.0 < before.0 + 50, "{before:?} and then {after:?}");
 }

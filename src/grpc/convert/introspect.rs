@@ -28,7 +28,7 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> Question<
 }
 
 pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {
-    let Answer { decision, effective, key, presented } = answer;
+    let Answer { decision, effective, key, presented, stale_since } = answer;
     let denial = decision.denial;
     let outcome = if denial.is_none() { proto::Decision::Allow } else { proto::Decision::Deny };
     let mut response = proto::IntrospectResponse {
@@ -36,6 +36,7 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
         decision: outcome.into(),
         reason: reason(denial).into(),
         revision: key.as_ref().map(|key| key.revision().0).unwrap_or_default(),
+        stale_since: stale_since.map(timestamp),
         ..proto::IntrospectResponse::default()
     };
     if !full {

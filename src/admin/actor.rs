@@ -1,0 +1,45 @@
+//! In whose name changes are made.
+
+use crate::domain::{caller::Caller, event::Revision, live::Facts, ports::Guard, time::Moment};
+
+/// In whose name a change is made.
+#[derive(Clone, Copy)]
+pub(super) enum Actor<'a> {
+    /// A caller's.
+    Caller(&'a Caller),
+    /// That of a command of the program.
+    Command(&'static str),
+}
+
+impl Actor<'_> {
+    /// What the log calls it.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Caller(caller) => caller.key().key().name.to_string(),
+            Self::Command(name) => name.to_owned(),
+        }
+    }
+
+    /// Until when it waits.
+    pub(super) fn patience(self) -> Option<Moment> {
+        match self {
+            Self::Caller(caller) => caller.patience(),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// What must still be so when the change is made: a caller whose key was revoked,
+    /// rotated or narrowed since it was recognised makes none.
+    pub(super) fn guards(self) -> Vec<(Guard, Revision)> {
+        let Self::Caller(caller) = self else { return Vec::new() };
+        let Facts { key, workspace, principal, .. } = caller.key().facts();
+        let principal = principal.as_ref();
+        let owner =
+            principal.map(|owner| (Guard::Principal(owner.value.name.clone()), owner.revision));
+        let own = [
+            (Guard::Key(key.value.name.clone()), key.revision),
+            (Guard::Workspace(workspace.value.name.clone()), workspace.revision),
+        ];
+        own.into_iter().chain(owner).collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! Waits until a change is in force everywhere.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::cause;
+use crate::{
+    domain::{
+        event::Revision,
+        name::Id,
+        ports::StoreError,
+        replica::{Row, SharedLog, Stopwatch},
+        time::Moment,
+    },
+    mutants::{self, Mutant},
+};
+
+/// How often the rows are read while somebody waits.
+const INTERVAL: Duration = Duration::from_millis(3);
+
+/// Reads the rows for all who wait in this process.
+pub(super) struct Barrier {
+    log: Arc<dyn SharedLog>,
+    stopwatch: Arc<dyn Stopwatch>,
+    /// This replica, which is told of its own changes at once.
+    own: Id,
+    waiting: AtomicUsize,
+    wanted: Notify,
+    rows: watch::Sender<Reading>,
+}
+
+/// The rows, as they were at one moment.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    /// The moments around it.
+    begun: Moment,
+    ended: Moment,
+    rows: Arc<[Row]>,
+}
+
+impl Reading {
+    /// How long any of these replicas may be waited for.
+    fn longest(&self) -> Duration {
+        self.rows.iter().map(|row| row.terms.wait()).max().unwrap_or_default()
+    }
+}
+
+/// Counts one who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Barrier {
+    pub(super) fn new(log: Arc<dyn SharedLog>, stopwatch: Arc<dyn Stopwatch>, own: Id) -> Self {
+        let (waiting, wanted) = (AtomicUsize::new(0), Notify::new());
+        Self { log, stopwatch, own, waiting, wanted, rows: watch::Sender::default() }
+    }
+
+    /// How many replicas there were at the last look.
+    pub(super) fn replicas(&self) -> usize {
+        self.rows.borrow().rows.len()
+    }
+
+    /// Reads the rows as long as anybody waits, until `stop`.
+    pub(super) async fn read(&self, stop: CancellationToken) {
+        let reading = async {
+            loop {
+                self.wanted.notified().await;
+                while self.waiting.load(SeqCst) > 0 {
+                    self.read_once().await;
+                    tokio::time::sleep(INTERVAL).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = reading => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Reads the rows for whoever waits or wants to know.
+    pub(super) async fn read_once(&self) {
+        let begun = self.stopwatch.now();
+        match self.log.rows().await {
+            Ok(rows) => {
+                let ended = self.stopwatch.now();
+                self.rows.send_replace(Reading { begun, ended, rows: rows.into() });
+            }
+            Err(error) => {
+                tracing::debug!(error = cause(&error), "the replicas could not be read");
+            }
+        }
+    }
+
+    /// Waits until no replica answers from a state before `revision`, which was committed.
+    ///
+    /// A replica does not when it has acknowledged the change; or when so much time has passed that
+    /// every lease which does not know of it is over. Rows that appear later are of replicas
+    /// that have read the log since.
+    pub(super) async fn wait(
+        &self,
+        revision: Revision,
+        until: Option<Moment>,
+    ) -> Result<(), StoreError> {
+        // No later than the commit, as seen from here: what counts is only that it is not earlier.
+        let committed = self.stopwatch.now();
+        if mutants::on(Mutant::NoWait) {
+            return Ok(());
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        let mut readings = self.rows.subscribe();
+        self.wanted.notify_one();
+        // The first rows that were read after the commit, and when.
+        let mut first: Option<(Moment, HashMap<Id, Row>)> = None;
+        loop {
+            let reading = readings.borrow_and_update().clone();
+            let mut longest = Duration::ZERO;
+            if reading.begun >= committed && reading.ended > Moment::default() {
+                let late = self.late(&reading, revision);
+                if late.is_empty() {
+                    return Ok(());
+                }
+                let (noted, seen) = first.get_or_insert_with(|| {
+                    let rows = late.iter().map(|row| (row.member.id.clone(), (*row).clone()));
+                    (reading.ended, rows.collect())
+                });
+                // Counted from the reading, which is later than the commit (M7).
+                let waited = self.stopwatch.now().since(*noted);
+                longest = late.iter().map(|row| row.terms.wait()).max().unwrap_or_default();
+                if waited >= longest {
+                    self.evict(&late, seen).await;
+                    return Ok(());
+                }
+                longest -= waited;
+            }
+            let now = self.stopwatch.now();
+            if until.is_some_and(|until| now >= until) {
+                let within = if longest.is_zero() { reading.longest() } else { longest };
+                return Err(StoreError::NotInForce { revision, within });
+            }
+            let pause = until.map_or(longest, |until| until.since(now).min(longest));
+            let pause = if longest.is_zero() { INTERVAL } else { pause.max(INTERVAL) };
+            tokio::select! {
+                _ = readings.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// The replicas that have not acknowledged.
+    fn late<'a>(&self, reading: &'a Reading, revision: Revision) -> Vec<&'a Row> {
+        let others = reading.rows.iter().filter(|row| row.member.id != self.own);
+        others.filter(|row| row.applied < revision).collect()
+    }
+
+    /// Takes away the rows of those that were not heard of for so long that their lease is over,
+    /// so that nobody else waits for them.
+    async fn evict(&self, late: &[&Row], seen: &HashMap<Id, Row>) {
+        for row in late {
+            let Some(silent) = seen.get(&row.member.id).filter(|seen| *seen == *row) else {
+                continue;
+            };
+            let replica = &silent.member.id;
+            match self.log.evict(silent).await {
+                Ok(true) => tracing::warn!(%replica, "evicted: it did not acknowledge a change"),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = cause(&error), %replica, "could not be evicted");
+                }
+            }
+        }
+    }
+}

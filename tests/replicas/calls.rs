@@ -1,0 +1,285 @@
+//! Changes as they are sent: the same again and again, until one is answered.
+
+use std::time::Duration;
+
+use keyward::proto;
+use prost_types::{FieldMask, Timestamp};
+use tonic::{Request, Status};
+
+use crate::{
+    caller::Caller,
+    world::{Bound, Key, Own, Policy, Principal, Tenant},
+};
+
+/// The scope that is asked for, the client's address and the resource.
+pub(crate) const SCOPE: &str = "docs:write";
+pub(crate) const CLIENT: &str = "192.0.2.7";
+pub(crate) const RESOURCE: &str = "here/a";
+
+/// A change with its request id.
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    CreatePolicy(proto::CreatePolicyRequest),
+    UpdatePolicy(proto::UpdatePolicyRequest),
+    CreateWorkspace(proto::CreateWorkspaceRequest),
+    Suspend(proto::SuspendWorkspaceRequest),
+    Resume(proto::ResumeWorkspaceRequest),
+    CreatePrincipal(proto::CreatePrincipalRequest),
+    UpdatePrincipal(proto::UpdatePrincipalRequest),
+    Disable(proto::DisablePrincipalRequest),
+    Enable(proto::EnablePrincipalRequest),
+    CreateKey(proto::CreateKeyRequest),
+    UpdateKey(proto::UpdateKeyRequest),
+    Rotate(proto::RotateKeyRequest),
+    Revoke(proto::RevokeKeyRequest),
+}
+
+/// The answer to a change.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) revision: i64,
+    /// Where one was minted, and this is the first answer.
+    pub(crate) secret: Option<String>,
+}
+
+impl Reply {
+    fn of(revision: i64) -> Self {
+        Self { revision, secret: None }
+    }
+
+    fn minted(key: Option<proto::Key>, secret: String) -> Self {
+        let secret = (!secret.is_empty()).then_some(secret);
+        Self { revision: key.unwrap().revision, secret }
+    }
+}
+
+fn mask(path: &str) -> Option<FieldMask> {
+    Some(FieldMask { paths: vec![path.to_owned()] })
+}
+
+fn texts(of: &[&str]) -> Vec<String> {
+    of.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn grants(own: Own) -> Vec<proto::Grant> {
+    let scope = if own.may_write { SCOPE } else { "docs:read" };
+    vec![proto::Grant { scope: scope.to_owned(), ..Default::default() }]
+}
+
+fn networks(own: Own) -> Vec<String> {
+    match own.networks {
+        Bound::Anywhere => Vec::new(),
+        Bound::Here => texts(&["192.0.2.0/24"]),
+        Bound::Elsewhere => texts(&["198.51.100.0/24"]),
+    }
+}
+
+fn constraint(own: Own) -> Vec<String> {
+    match own.constraint {
+        Bound::Anywhere => Vec::new(),
+        Bound::Here => texts(&["here"]),
+        Bound::Elsewhere => texts(&["there"]),
+    }
+}
+
+fn expiration(own: Own) -> proto::key::Expiration {
+    match own.expire {
+        None => proto::key::Expiration::NeverExpires(true),
+        Some(micros) => proto::key::Expiration::ExpireTime(Timestamp {
+            seconds: micros.div_euclid(1_000_000),
+            nanos: i32::try_from(micros.rem_euclid(1_000_000)).unwrap() * 1_000,
+        }),
+    }
+}
+
+fn role(principal: Principal) -> String {
+    if principal.is_reader { "reader" } else { "writer" }.to_owned()
+}
+
+fn policy(tenant: &Tenant, state: Policy) -> proto::Policy {
+    let scope = |name: &str| proto::Scope { name: name.to_owned(), ..Default::default() };
+    let role = |name: &str, scopes: &[&str]| proto::Role {
+        name: name.to_owned(),
+        scopes: texts(scopes),
+        ..Default::default()
+    };
+    let readers: &[&str] = if state.readers_write { &["docs:*"] } else { &["docs:read"] };
+    proto::Policy {
+        name: tenant.policy_name(),
+        scopes: vec![scope("docs:read"), scope(SCOPE)],
+        roles: vec![role("writer", &["docs:*"]), role("reader", readers)],
+        key_types: vec![proto::KeyType {
+            name: "live".to_owned(),
+            prefix: format!("{}_live", tenant.id),
+            is_default: true,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+impl Call {
+    pub(crate) fn create_policy(tenant: &Tenant, request_id: String) -> Self {
+        let policy = Some(policy(tenant, Policy::default()));
+        let policy_id = tenant.id.clone();
+        Self::CreatePolicy(proto::CreatePolicyRequest {
+            policy_id,
+            policy,
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn update_policy(tenant: &Tenant, to: Policy, request_id: String) -> Self {
+        Self::UpdatePolicy(proto::UpdatePolicyRequest {
+            policy: Some(policy(tenant, to)),
+            update_mask: mask("roles"),
+            force: true,
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn create_workspace(tenant: &Tenant, request_id: String) -> Self {
+        let workspace = proto::Workspace { policy: tenant.policy_name(), ..Default::default() };
+        Self::CreateWorkspace(proto::CreateWorkspaceRequest {
+            workspace_id: tenant.id.clone(),
+            workspace: Some(workspace),
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn suspend(tenant: &Tenant, suspend: bool, request_id: String) -> Self {
+        let name = tenant.name();
+        if suspend {
+            let request = proto::SuspendWorkspaceRequest { name, request_id, ..Default::default() };
+            Self::Suspend(request)
+        } else {
+            let request = proto::ResumeWorkspaceRequest { name, request_id, ..Default::default() };
+            Self::Resume(request)
+        }
+    }
+
+    pub(crate) fn create_principal(tenant: &Tenant, request_id: String) -> Self {
+        let kind = proto::PrincipalKind::User.into();
+        let role = role(Principal::default());
+        Self::CreatePrincipal(proto::CreatePrincipalRequest {
+            parent: tenant.name(),
+            principal_id: "owner".to_owned(),
+            principal: Some(proto::Principal { kind, role, ..Default::default() }),
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn update_role(tenant: &Tenant, to: Principal, request_id: String) -> Self {
+        let name = tenant.principal_name();
+        Self::UpdatePrincipal(proto::UpdatePrincipalRequest {
+            principal: Some(proto::Principal { name, role: role(to), ..Default::default() }),
+            update_mask: mask("role"),
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn disable(tenant: &Tenant, disable: bool, request_id: String) -> Self {
+        let name = tenant.principal_name();
+        if disable {
+            let request = proto::DisablePrincipalRequest { name, request_id, ..Default::default() };
+            Self::Disable(request)
+        } else {
+            let request = proto::EnablePrincipalRequest { name, request_id, ..Default::default() };
+            Self::Enable(request)
+        }
+    }
+
+    pub(crate) fn create_key(tenant: &Tenant, id: &str, own: Own, request_id: String) -> Self {
+        let key = proto::Key {
+            display_name: id.to_owned(),
+            principal: tenant.principal_name(),
+            grants: grants(own),
+            allowed_cidrs: networks(own),
+            constraint: constraint(own),
+            expiration: Some(expiration(own)),
+            ..Default::default()
+        };
+        Self::CreateKey(proto::CreateKeyRequest {
+            parent: tenant.name(),
+            key_id: id.to_owned(),
+            key: Some(key),
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    /// Changes one field: `grants`, `allowed_cidrs`, `constraint` or `expire_time`.
+    pub(crate) fn update_key(key: &Key, field: &str, to: Own, request_id: String) -> Self {
+        let mut draft = proto::Key { name: key.name(), ..Default::default() };
+        let mut field = field;
+        match field {
+            "grants" => draft.grants = grants(to),
+            "allowed_cidrs" => draft.allowed_cidrs = networks(to),
+            "constraint" => draft.constraint = constraint(to),
+            _ => {
+                draft.expiration = Some(expiration(to));
+                field = if to.expire.is_some() { "expire_time" } else { "never_expires" };
+            }
+        }
+        Self::UpdateKey(proto::UpdateKeyRequest {
+            key: Some(draft),
+            update_mask: mask(field),
+            request_id,
+            ..Default::default()
+        })
+    }
+
+    pub(crate) fn rotate(key: &Key, request_id: String) -> Self {
+        let name = key.name();
+        Self::Rotate(proto::RotateKeyRequest { name, request_id, ..Default::default() })
+    }
+
+    pub(crate) fn revoke(key: &Key, request_id: String) -> Self {
+        let name = key.name();
+        Self::Revoke(proto::RevokeKeyRequest { name, request_id, ..Default::default() })
+    }
+
+    /// Asks for it. The replica is told to have answered by the deadline.
+    pub(crate) async fn send(self, caller: Caller, deadline: Duration) -> Result<Reply, Status> {
+        let mut admin = caller.admin;
+        macro_rules! ask {
+            ($rpc:ident, $request:expr) => {{
+                let mut request = Request::new($request);
+                request.set_timeout(deadline);
+                admin.$rpc(request).await?.into_inner()
+            }};
+        }
+        Ok(match self {
+            Self::CreatePolicy(it) => Reply::of(ask!(create_policy, it).policy.unwrap().revision),
+            Self::UpdatePolicy(it) => Reply::of(ask!(update_policy, it).policy.unwrap().revision),
+            Self::CreateWorkspace(it) => {
+                Reply::of(ask!(create_workspace, it).workspace.unwrap().revision)
+            }
+            Self::Suspend(it) => Reply::of(ask!(suspend_workspace, it).revision),
+            Self::Resume(it) => Reply::of(ask!(resume_workspace, it).revision),
+            Self::CreatePrincipal(it) => {
+                Reply::of(ask!(create_principal, it).principal.unwrap().revision)
+            }
+            Self::UpdatePrincipal(it) => {
+                Reply::of(ask!(update_principal, it).principal.unwrap().revision)
+            }
+            Self::Disable(it) => Reply::of(ask!(disable_principal, it).revision),
+            Self::Enable(it) => Reply::of(ask!(enable_principal, it).revision),
+            Self::CreateKey(it) => {
+                let made = ask!(create_key, it);
+                Reply::minted(made.key, made.secret)
+            }
+            Self::UpdateKey(it) => Reply::of(ask!(update_key, it).key.unwrap().revision),
+            Self::Rotate(it) => {
+                let rotated = ask!(rotate_key, it);
+                Reply::minted(rotated.key, rotated.secret)
+            }
+            Self::Revoke(it) => Reply::of(ask!(revoke_key, it).revision),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! Ends what a test has started where the test itself is killed and can end nothing.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::Mutex,
+};
+
+/// Notes what is to be done. When the pipe closes without `done`, whatever the reason, it is.
+const SCRIPT: &str = r#"
+todo=
+while read -r line; do
+  [ "$line" != done ] || exit 0
+  todo="$todo
+$line"
+done
+eval "$todo"
+"#;
+
+/// A process that outlives this one for as long as it takes to clean up after it.
+pub(crate) struct Keeper {
+    child: Child,
+    stdin: Mutex<Option<ChildStdin>>,
+}
+
+impl Keeper {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("setsid")
+            .args(["sh", "-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdin = Mutex::new(child.stdin.take());
+        Self { child, stdin }
+    }
+
+    /// This process is to be killed, unless its number is another's by then.
+    pub(crate) fn kills(&self, process: u32) {
+        self.does(&format!(
+            "case $(cat /proc/{process}/comm 2>/dev/null) in keyward*) kill -KILL {process};; esac"
+        ));
+    }
+
+    /// This PostgreSQL server is to be stopped and removed.
+    pub(crate) fn stops(&self, directory: &Path) {
+        let control = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/ctl");
+        let directory = directory.display();
+        self.does(&format!("'{control}' stop '{directory}'; rm -rf '{directory}'"));
+    }
+
+    fn does(&self, line: &str) {
+        if let Some(stdin) = &mut *self.stdin.lock().unwrap() {
+            writeln!(stdin, "{line}").unwrap();
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.does("done");
+        self.stdin.lock().unwrap().take();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,221 @@
+//! Programs that are waited for: one that hangs, one that leaves, and one that goes on without
+//! its database.
+
+use std::{process::Command, time::Duration};
+
+use keyward::proto;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
+
+use crate::{
+    LONG,
+    caller::Caller,
+    fresh::Fresh,
+    policy,
+    postgres::Server,
+    process::{Deployment, Serving},
+};
+
+const INTERVAL: Duration = Duration::from_millis(20);
+/// The shortest lease with which a busy machine renews in time.
+const LEASE: &str = "2000";
+
+struct Pair {
+    servings: [Serving; 2],
+    roots: [Caller; 2],
+    deployment: Deployment,
+    database: Fresh,
+}
+
+async fn pair() -> Pair {
+    let database = Fresh::new().await;
+    let deployment = Deployment::new(&[
+        ("database.url", &database.url()),
+        ("database.migrate_on_start", "true"),
+        ("replicas.lease_ms", LEASE),
+        ("log.level", "warn"),
+    ]);
+    let secret = deployment.bootstrap();
+    let servings = [deployment.serve().await, deployment.serve().await];
+    let mut roots = [
+        Caller::connect(servings[0].address, &secret).await,
+        Caller::connect(servings[1].address, &secret).await,
+    ];
+    furnish(&mut roots[0]).await;
+    Pair { servings, roots, deployment, database }
+}
+
+/// Makes a policy and a workspace, both `web`.
+pub(crate) async fn furnish(root: &mut Caller) {
+    let request = proto::CreatePolicyRequest {
+        policy_id: "web".to_owned(),
+        policy: Some(policy()),
+        ..Default::default()
+    };
+    root.admin.create_policy(request).await.unwrap();
+    let workspace = proto::Workspace { policy: "policies/web".to_owned(), ..Default::default() };
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: "web".to_owned(),
+        workspace: Some(workspace),
+        ..Default::default()
+    };
+    root.admin.create_workspace(request).await.unwrap();
+}
+
+pub(crate) async fn create(root: &mut Caller, id: &str) -> String {
+    let request = proto::CreateKeyRequest {
+        parent: "workspaces/web".to_owned(),
+        key_id: id.to_owned(),
+        key: Some(proto::Key {
+            display_name: id.to_owned(),
+            grants: vec![proto::Grant { scope: "docs:read".to_owned(), ..Default::default() }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    root.admin.create_key(request).await.unwrap().into_inner().secret
+}
+
+pub(crate) fn revocation(id: &str, request_id: &str) -> proto::RevokeKeyRequest {
+    proto::RevokeKeyRequest {
+        name: format!("workspaces/web/keys/{id}"),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn ask(
+    root: &mut Caller,
+    secret: &str,
+) -> Result<proto::IntrospectResponse, Status> {
+    let request = proto::IntrospectRequest { secret: secret.to_owned(), ..Default::default() };
+    root.introspect.introspect(request).await.map(tonic::Response::into_inner)
+}
+
+fn signal(serving: &Serving, signal: &str) {
+    let id = serving.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+async fn rows(pair: &Pair) -> usize {
+    use sea_orm::ConnectionTrait as _;
+    let sql = "SELECT id FROM replicas";
+    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
+    pair.database.connect().await.query_all_raw(statement).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_hangs_is_waited_for_once_and_begins_anew() {
+    let mut pair = pair().await;
+    let [one, two] =
+        [create(&mut pair.roots[0], "one").await, create(&mut pair.roots[0], "two").await];
+    for secret in [&one, &two] {
+        assert!(ask(&mut pair.roots[1], secret).await.unwrap().active);
+    }
+    signal(&pair.servings[1], "-STOP");
+    // Its caller does not wait so long, and is told all that it must know.
+    let request_id = "01990e0c-7b6f-7000-8000-000000000001";
+    let mut impatient = Request::new(revocation("one", request_id));
+    impatient.set_timeout(Duration::from_millis(700));
+    let status = pair.roots[0].admin.revoke_key(impatient).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let details = status.get_details_error_info().unwrap();
+    assert_eq!(details.reason, "CHANGE_NOT_YET_IN_FORCE");
+    let within: u64 = details.metadata["within_ms"].parse().unwrap();
+    assert!((1..=2_500).contains(&within), "{details:?}");
+    // It was made. Who asks again, with the id or without, waits for the rest.
+    for request_id in [request_id, ""] {
+        let mut impatient = Request::new(revocation("one", request_id));
+        impatient.set_timeout(Duration::from_millis(300));
+        let again = pair.roots[0].admin.revoke_key(impatient).await.unwrap_err();
+        let reason = again.get_details_error_info().unwrap();
+        assert_eq!(reason.reason, "CHANGE_NOT_YET_IN_FORCE", "{request_id:?}");
+        assert_eq!(reason.metadata["revision"], details.metadata["revision"]);
+    }
+    let revoked = pair.roots[0].admin.revoke_key(revocation("one", request_id)).await.unwrap();
+    assert_eq!(revoked.into_inner().revision.to_string(), details.metadata["revision"]);
+    // From now on nobody waits for it.
+    assert_eq!(rows(&pair).await, 1);
+    let mut impatient = Request::new(revocation("two", ""));
+    impatient.set_timeout(Duration::from_secs(1));
+    pair.roots[0].admin.revoke_key(impatient).await.unwrap();
+    // When it goes on, it answers nothing that it has in memory.
+    signal(&pair.servings[1], "-CONT");
+    let anew = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            match ask(&mut pair.roots[1], &one).await {
+                Ok(answer) => break answer,
+                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+            }
+        }
+    };
+    let answer = tokio::time::timeout(LONG, anew).await.unwrap();
+    assert_eq!(answer.reason(), proto::DenyReason::Revoked);
+    assert_eq!(ask(&mut pair.roots[1], &two).await.unwrap().reason(), proto::DenyReason::Revoked);
+    assert_eq!(rows(&pair).await, 2);
+    assert!(pair.deployment.log().contains("starting anew: the row of this replica is gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_leaves_is_waited_for_by_nobody() {
+    let mut pair = pair().await;
+    create(&mut pair.roots[0], "one").await;
+    assert_eq!(rows(&pair).await, 2);
+    signal(&pair.servings[1], "-TERM");
+    pair.servings[1].end();
+    assert_eq!(rows(&pair).await, 1);
+    let mut impatient = Request::new(revocation("one", ""));
+    impatient.set_timeout(Duration::from_secs(1));
+    pair.roots[0].admin.revoke_key(impatient).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_when() {
+    let server = Server::start();
+    let database = Fresh::on(server.url.clone()).await;
+    let deployment = Deployment::new(&[
+        ("database.url", &database.url()),
+        ("database.migrate_on_start", "true"),
+        ("replicas.lease_ms", "1000"),
+        ("replicas.bounded_stale_ms", "3000"),
+        ("log.level", "error"),
+    ]);
+    let secret = deployment.bootstrap();
+    let serving = deployment.serve().await;
+    let mut root = Caller::connect(serving.address, &secret).await;
+    furnish(&mut root).await;
+    let key = create(&mut root, "one").await;
+    let fresh = ask(&mut root, &key).await.unwrap();
+    assert!(fresh.active && fresh.stale_since.is_none());
+    server.pause();
+    let lost = std::time::SystemTime::now();
+    let mut stale = Vec::new();
+    let over = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            match ask(&mut root, &key).await {
+                Ok(answer) => {
+                    assert!(answer.active);
+                    stale.extend(answer.stale_since);
+                }
+                Err(status) => break assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(LONG, over).await.unwrap();
+    let first = stale.first().unwrap();
+    // The clock of the database is that of this machine.
+    let since = std::time::SystemTime::try_from(*first).unwrap();
+    assert!(since > lost - Duration::from_millis(100), "{since:?} {lost:?}");
+    assert!(since < lost + Duration::from_millis(1_300), "{since:?} {lost:?}");
+    let apart = |other: &prost_types::Timestamp| {
+        let other = std::time::SystemTime::try_from(*other).unwrap();
+        other.duration_since(since).unwrap_or_else(|error| error.duration())
+    };
+    assert!(stale.iter().all(|other| apart(other) < Duration::from_millis(10)), "{stale:?}");
+    server.resume();
+    assert!(deployment.run(&["events", "verify"]).status.success());
+}

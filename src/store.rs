@@ -12,7 +12,6 @@ mod error;
 mod find;
 mod keyring;
 mod listing;
-mod lock;
 mod log;
 mod open;
 mod postgres;
@@ -28,8 +27,8 @@ use sea_orm::{
     AccessMode, DatabaseConnection, DatabaseTransaction, EntityTrait as _, IsolationLevel,
     SelectExt as _, TransactionOptions,
 };
-use tokio::task::JoinHandle;
 
+pub use commit::Committed;
 pub use log::Log;
 pub use open::{OpenError, Options};
 pub use postgres::{PostgresOptions, Tls};
@@ -50,12 +49,14 @@ use crate::domain::{
     workspace::Workspace,
 };
 use bounded::Bounded;
+use commit::{Committer, Queue, Work};
 use error::store_error;
 
 /// The records in one database.
 pub struct Store {
     readers: Bounded<DatabaseConnection>,
     writer: Bounded<DatabaseConnection>,
+    queue: Queue<Committer>,
     policies: find::Policies,
     place: Place,
     home: Home,
@@ -201,6 +202,18 @@ impl Store {
         }
     }
 
+    /// How many changes this store made, and in how many transactions: those that wait for each
+    /// other are made together.
+    pub fn committed(&self) -> Committed {
+        self.queue.maker().committed()
+    }
+
+    /// Has it done together with what else waits.
+    async fn ask(&self, work: Work) -> Result<Revision, StoreError> {
+        let outcome = self.queue.ask(work).await;
+        outcome.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into())))
+    }
+
     /// One moment of the database, for reads that belong together.
     async fn snapshot(&self) -> Result<Bounded<DatabaseTransaction>, StoreError> {
         let options = match self.home {
@@ -336,56 +349,15 @@ impl Records for Store {
     }
 
     async fn remember(&self, request: NewRequest, done: RememberedAs) -> Result<(), StoreError> {
-        commit::remember(&self.writer, &request, &done).await
+        self.ask(Work::Remember(request, done)).await.map(|_| ())
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
-        let (writer, home) = (self.writer.clone(), self.home.clone());
-        // In a task of its own: whoever asked may leave, the change is made all the same.
-        outcome(tokio::spawn(async move {
-            let outcome = commit::commit(&writer, &change).await;
-            drop((writer, home));
-            outcome
-        }))
-        .await
+        self.ask(Work::Change(change)).await
     }
 
     /// It is where it is read from this database; what is kept of it elsewhere is not known here.
     async fn in_force(&self, _: Revision, _: Option<Moment>) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-/// What a task led to. A panic in it goes on here: as an error of the store it would be
-/// logged with all that it says.
-async fn outcome<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
-    task.await.unwrap_or_else(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(error) => Err(StoreError::Unavailable(error.into())),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-    use std::{future::pending, panic::AssertUnwindSafe};
-
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_in_a_task_is_a_panic_of_who_awaits_it_and_no_error() {
-        let task: JoinHandle<Result<(), _>> = tokio::spawn(async { panic!("deliberate") });
-        let panic = AssertUnwindSafe(outcome(task)).catch_unwind().await.unwrap_err();
-        assert_eq!(panic.downcast_ref(), Some(&"deliberate"));
-    }
-
-    #[tokio::test]
-    async fn a_task_that_is_cut_off_is_unavailable() {
-        let task = tokio::spawn(pending::<Result<(), StoreError>>());
-        task.abort();
-        assert!(matches!(outcome(task).await, Err(StoreError::Unavailable(_))));
     }
 }

@@ -14,6 +14,10 @@ mod file;
 mod finding;
 #[path = "postgres/database.rs"]
 mod fresh;
+#[path = "store/groups.rs"]
+mod groups;
+#[path = "store/groups_on_a_server.rs"]
+mod groups_on_a_server;
 #[path = "store/line.rs"]
 mod line;
 #[path = "store/listing.rs"]
@@ -110,6 +114,13 @@ conformance! {
         a_request_is_done_once
         one_of_many_changes_of_a_revision_is_made
         a_change_is_made_although_nobody_waits_for_it;
+    groups:
+        changes_that_wait_are_made_together_each_for_itself
+        what_the_database_refuses_is_refused_alone
+        a_request_that_changed_nothing_is_one_of_its_group
+        an_expired_request_is_replaced_amid_a_group
+        a_key_with_very_many_scopes_is_written
+        a_store_closed_while_changes_wait_says_truly_which_were_made;
     under:
         live_keys_of_all_workspaces_are_read_in_parts
         keys_that_ended_or_are_of_another_policy_are_not_read

@@ -257,7 +257,7 @@ pub struct EventQuery {
 }
 
 /// A request that was given an id: whose, and which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     /// The actor.
     pub actor: String,

@@ -13,7 +13,7 @@ pub(super) mod workspace;
 
 use std::str::FromStr;
 
-use sea_orm::{ActiveValue, NotSet, Set};
+use sea_orm::{ActiveValue, Set};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::domain::{
@@ -28,8 +28,6 @@ use crate::domain::{
 pub(super) struct Stamp {
     pub(super) revision: Revision,
     pub(super) time: Timestamp,
-    /// Whether the record is new, so that it was made then.
-    pub(super) is_new: bool,
 }
 
 impl Stamp {
@@ -37,8 +35,9 @@ impl Stamp {
         Set(self.revision.0)
     }
 
+    /// For a new record: of one that is there, the write leaves it as it is.
     fn create_time(self) -> ActiveValue<i64> {
-        if self.is_new { Set(self.time.micros()) } else { NotSet }
+        Set(self.time.micros())
     }
 
     fn update_time(self) -> ActiveValue<i64> {

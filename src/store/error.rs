@@ -1,5 +1,7 @@
 //! What a failure of the database means to the domain: here alone.
 
+use std::error::Error;
+
 use sea_orm::{
     DbErr, RuntimeErr, SqlErr,
     sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
@@ -14,6 +16,10 @@ const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
 /// PostgreSQL's codes for changes that got in each other's way: `serialization_failure` and
 /// `deadlock_detected`. Nothing was changed.
 const IN_THE_WAY: [&str; 2] = ["40001", "40P01"];
+/// PostgreSQL's classes for values that cannot be, broken constraints and what triggers refuse.
+const OF_A_ROW: [&str; 3] = ["22", "23", "P0"];
+/// SQLite's primary result code for a broken constraint and for what triggers refuse.
+const OF_A_ROW_IN_A_FILE: i32 = 19;
 
 /// What it means that a statement failed. A database that is busy, full or gone
 /// cannot be asked; one that answers what it should not is corrupt. The text never
@@ -48,12 +54,21 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
     }
 }
 
-/// What it means that a new record's row was refused.
-pub(super) fn insert_error(error: DbErr) -> StoreError {
-    match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::Exists,
-        _ => store_error(error),
+/// Whether a statement was refused for what it would have written, so that without one row it may
+/// be done; and not for the state of the database, in which the next one would fail as well.
+pub(super) fn is_of_a_row(cause: &(dyn Error + 'static)) -> bool {
+    let Some(
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)),
+    ) = cause.downcast_ref()
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(cause) = &**cause else { return false };
+    let Some(code) = cause.code() else { return false };
+    if cause.try_downcast_ref::<PgDatabaseError>().is_some() {
+        return OF_A_ROW.iter().any(|class| code.starts_with(class));
     }
+    code.parse::<i32>().is_ok_and(|code| code & 0xff == OF_A_ROW_IN_A_FILE)
 }
 
 /// What it means that a transaction could not be begun or ended: in doubt, that it

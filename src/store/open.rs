@@ -17,6 +17,7 @@ use sea_orm::{
 use super::{
     Home, Place, Store,
     bounded::{Bounded, Limits, Pool},
+    commit::{Committer, Queue},
     error::store_error,
     find::Policies,
 };
@@ -150,12 +151,16 @@ pub(super) async fn open(options: &Options) -> Result<Store, OpenError> {
     // The writer first: it makes the log that readers then find.
     let writer = connect(&path, options, 1, false).await?;
     let readers = connect(&path, options, options.read_connections.max(1), true).await?;
+    let writer = Bounded::new(Pool::Fixed(writer), Limits::default());
+    let home = Home::File(lock);
+    let committer = Committer::new(writer.clone(), home.clone());
     Ok(Store {
         readers: Bounded::new(Pool::Fixed(readers), Limits::default()),
-        writer: Bounded::new(Pool::Fixed(writer), Limits::default()),
+        writer,
+        queue: Queue::new(committer, options.acquire_timeout),
         policies: Policies::new(),
         place: Place::File(path),
-        home: Home::File(lock),
+        home,
     })
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     Home, OpenError, Place, Store,
     bounded::{Bounded, Limits, Pool, within},
+    commit::{Committer, Queue},
     find::Policies,
     renewal::Renewal,
 };
@@ -117,12 +118,16 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
         with_acquire: Some(alone.saturating_add(options.acquire_timeout)),
         alone: Some(alone),
     };
+    let writer = Bounded::new(writer, limits);
+    let home = Home::Server(Box::new(options.clone()));
+    let committer = Committer::new(writer.clone(), home.clone());
     Ok(Store {
         readers: Bounded::new(readers, limits),
-        writer: Bounded::new(writer, limits),
+        writer,
+        queue: Queue::new(committer, options.acquire_timeout),
         policies: Policies::new(),
         place,
-        home: Home::Server(Box::new(options.clone())),
+        home,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use keyward::domain::{
     ports::{NewSecret, Records as _, StoreError, Write},
     secret::{KeyVersion, Keyring, Prefix, SigningKey},
@@ -12,7 +13,8 @@ use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::{
     database::{Database as _, Sqlite},
-    sample::{change, furnish, key, new_workspace, revisions},
+    groups::{Fate, begin, fate, hold},
+    sample::{change, furnish, key, new_key, new_workspace, revisions},
 };
 
 fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
@@ -70,6 +72,42 @@ async fn a_database_that_another_program_writes_is_unavailable() {
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     other.execute_unprepared("ROLLBACK").await.unwrap();
     furnish(&store).await;
+}
+
+#[tokio::test]
+async fn what_a_trigger_refuses_is_refused_alone() {
+    let database = Sqlite::new();
+    let store = Arc::new(database.store().await);
+    furnish(&store).await;
+    let rule = "CREATE TRIGGER rule BEFORE INSERT ON keys WHEN NEW.id = 'refused' \
+        BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    database.execute(rule).await;
+    let held = hold(&database).await;
+    let asked = begin(&store, ["a", "b", "refused", "c"].map(|name| new_key(key(name))));
+    held.rollback().await.unwrap();
+    let fates: Vec<Fate> = join_all(asked).await.iter().map(fate).collect();
+    assert_eq!(fates, [Fate::Made, Fate::Made, Fate::Unavailable, Fate::Made]);
+    assert_eq!(store.verify_events().await.unwrap().count, 6);
+}
+
+#[tokio::test]
+async fn what_waited_too_long_is_not_made() {
+    let database = Sqlite::new();
+    let patience = Duration::from_secs(1);
+    let options = Options { acquire_timeout: patience, ..database.options() };
+    let store = Arc::new(Store::open(&options).await.unwrap());
+    store.migrate().await.unwrap();
+    furnish(&store).await;
+    let held = hold(&database).await;
+    let mut asked = begin(&store, [new_workspace("a")]);
+    // It is begun meanwhile.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    asked.extend(begin(&store, [new_workspace("b")]));
+    tokio::time::sleep(patience + Duration::from_millis(1)).await;
+    held.rollback().await.unwrap();
+    let fates: Vec<Fate> = join_all(asked).await.iter().map(fate).collect();
+    assert_eq!(fates, [Fate::Made, Fate::Unavailable]);
+    assert_eq!(revisions(&store).await, [1, 2, 3, 4]);
 }
 
 #[tokio::test]

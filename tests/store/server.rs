@@ -27,7 +27,7 @@ async fn revision_of(store: &Store, name: &str) -> Revision {
 }
 
 /// Where changes wait for each other, nobody comes to help, and they end as unavailable.
-async fn without_help(database: &Postgres) -> Store {
+pub(crate) async fn without_help(database: &Postgres) -> Store {
     database.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''1h''', current_database()); END $$").await;
     let options = PostgresOptions {
         write_connections: 16,

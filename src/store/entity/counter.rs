@@ -1,6 +1,8 @@
 //! The only row that numbers events.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{NotSet, Set, entity::prelude::*};
+
+use crate::domain::event::Event;
 
 #[derive(Clone, Debug, DeriveEntityModel)]
 #[sea_orm(table_name = "counter")]
@@ -19,3 +21,13 @@ pub(crate) struct Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What it says after an event.
+pub(in crate::store) fn row(event: &Event, nonce: i64) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        revision: Set(event.revision.0),
+        nonce: Set(nonce),
+        last_hash: Set(event.hash.0.to_vec()),
+    }
+}

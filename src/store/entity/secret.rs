@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sea_orm::{Set, entity::prelude::*};
+use sea_orm::entity::prelude::*;
 
 use super::optional;
 use crate::domain::{
@@ -46,16 +46,16 @@ impl From<Model> for SecretRecord {
     }
 }
 
-pub(in crate::store) fn row(key: &KeyName, secret: &NewSecret, time: Timestamp) -> ActiveModel {
+pub(in crate::store) fn row(key: &KeyName, secret: &NewSecret, time: Timestamp) -> Model {
     let KeyName { workspace, key } = key;
     let NewSecret { digest, version, older_until: _ } = secret;
-    ActiveModel {
-        digest: Set(digest.as_bytes().to_vec()),
-        workspace: Set(workspace.to_string()),
-        key: Set(key.to_string()),
-        kind: Set(MINTED.to_owned()),
-        version: Set(version.to_string()),
-        create_time: Set(time.micros()),
-        replaced_time: Set(None),
+    Model {
+        digest: digest.as_bytes().to_vec(),
+        workspace: workspace.to_string(),
+        key: key.to_string(),
+        kind: MINTED.to_owned(),
+        version: version.to_string(),
+        create_time: time.micros(),
+        replaced_time: None,
     }
 }

@@ -94,7 +94,7 @@ impl Replica {
         let Parts { log, stopwatch, clock, id } = parts;
         let Following { terms, interval, doorbell } = following;
         let standing = Arc::new(Standing::new(Arc::clone(&stopwatch), clock, terms));
-        let barrier = Arc::new(Barrier::new(Arc::clone(&log), stopwatch, id.clone()));
+        let barrier = Arc::new(Barrier::new(Arc::clone(&log), stopwatch, id.clone(), terms));
         let (rung, unrung) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (tell, seen) = watch::channel(Seen::default());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -186,6 +186,7 @@ impl Coordinator for Replica {
         let revision = records.commit(change).await?;
         // This replica need not be told by the log, nor be waited for.
         self.standing.note(revision, &subject);
+        self.barrier.note(revision);
         Ok(revision)
     }
 

@@ -36,7 +36,7 @@ pub struct Position {
 pub struct Member {
     /// Which replica.
     pub id: Id,
-    /// Which of its lives.
+    /// Which of its lives: each attempt to join is another.
     pub incarnation: i64,
 }
 
@@ -128,6 +128,10 @@ impl Durability {
 #[async_trait]
 pub trait SharedLog: Send + Sync {
     /// Puts a row there for a new life, and tells where it begins.
+    ///
+    /// # Errors
+    ///
+    /// Also where there is a row of this life or of a later one: it came late, and nothing is done.
     async fn join(&self, member: &Member, terms: Terms) -> Result<Position, StoreError>;
     /// Acknowledges, renews and reads on, in one snapshot.
     async fn renew(&self, member: &Member, applied: Position) -> Result<Renewal, StoreError>;

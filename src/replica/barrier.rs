@@ -1,9 +1,9 @@
 //! Waits until a change is in force everywhere.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use crate::{
         event::Revision,
         name::Id,
         ports::StoreError,
-        replica::{Row, SharedLog, Stopwatch},
+        replica::{Row, SharedLog, Stopwatch, Terms},
         time::Moment,
     },
     mutants::{self, Mutant},
@@ -26,13 +26,19 @@ use crate::{
 
 /// How often the rows are read while somebody waits.
 const INTERVAL: Duration = Duration::from_millis(3);
+/// How many changes are remembered of which this replica knows without the log: as many as may be
+/// on their way at once. Of one that is forgotten it waits to be told, like everybody.
+const NOTED_MAX: usize = 1_024;
 
 /// Reads the rows for all who wait in this process.
 pub(super) struct Barrier {
     log: Arc<dyn SharedLog>,
     stopwatch: Arc<dyn Stopwatch>,
-    /// This replica, which is told of its own changes at once.
     own: Id,
+    /// Its terms, which those of the others are believed to be where they cannot be read.
+    terms: Terms,
+    /// Changes of which this replica knows without the log, and nobody has waited for yet.
+    noted: Mutex<BTreeSet<Revision>>,
     waiting: AtomicUsize,
     wanted: Notify,
     rows: watch::Sender<Reading>,
@@ -71,9 +77,28 @@ impl Drop for Waiting<'_> {
 }
 
 impl Barrier {
-    pub(super) fn new(log: Arc<dyn SharedLog>, stopwatch: Arc<dyn Stopwatch>, own: Id) -> Self {
+    pub(super) fn new(
+        log: Arc<dyn SharedLog>,
+        stopwatch: Arc<dyn Stopwatch>,
+        own: Id,
+        terms: Terms,
+    ) -> Self {
         let (waiting, wanted) = (AtomicUsize::new(0), Notify::new());
-        Self { log, stopwatch, own, waiting, wanted, rows: watch::Sender::default() }
+        let noted = Mutex::default();
+        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows: watch::Sender::default() }
+    }
+
+    /// This replica knows of a change: who waits for it next need not wait for this one.
+    pub(super) fn note(&self, revision: Revision) {
+        let mut noted = self.noted();
+        noted.insert(revision);
+        if noted.len() > NOTED_MAX {
+            noted.pop_first();
+        }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, BTreeSet<Revision>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many replicas there were at the last look.
@@ -127,6 +152,8 @@ impl Barrier {
         if mutants::on(Mutant::NoWait) {
             return Ok(());
         }
+        // A change of another process, or one whose outcome was lost, it may not know of, either (M9).
+        let is_noted = self.noted().remove(&revision);
         let _waiting = Waiting::new(&self.waiting);
         let mut readings = self.rows.subscribe();
         self.wanted.notify_one();
@@ -136,7 +163,7 @@ impl Barrier {
             let reading = readings.borrow_and_update().clone();
             let mut longest = Duration::ZERO;
             if reading.begun >= committed && reading.ended > Moment::default() {
-                let late = self.late(&reading, revision);
+                let late = self.late(&reading, revision, is_noted);
                 if late.is_empty() {
                     return Ok(());
                 }
@@ -155,7 +182,11 @@ impl Barrier {
             }
             let now = self.stopwatch.now();
             if until.is_some_and(|until| now >= until) {
-                let within = if longest.is_zero() { reading.longest() } else { longest };
+                let within = if longest.is_zero() {
+                    reading.longest().max(self.terms.wait())
+                } else {
+                    longest
+                };
                 return Err(StoreError::NotInForce { revision, within });
             }
             let pause = until.map_or(longest, |until| until.since(now).min(longest));
@@ -167,9 +198,9 @@ impl Barrier {
         }
     }
 
-    /// The replicas that have not acknowledged.
-    fn late<'a>(&self, reading: &'a Reading, revision: Revision) -> Vec<&'a Row> {
-        let others = reading.rows.iter().filter(|row| row.member.id != self.own);
+    /// The replicas that have not acknowledged, and of which it is not known otherwise.
+    fn late<'a>(&self, reading: &'a Reading, revision: Revision, is_noted: bool) -> Vec<&'a Row> {
+        let others = reading.rows.iter().filter(|row| !is_noted || row.member.id != self.own);
         others.filter(|row| row.applied < revision).collect()
     }
 

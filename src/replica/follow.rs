@@ -122,7 +122,13 @@ impl Follower {
     }
 
     async fn join(&mut self) -> Result<Step, StoreError> {
-        let joined = self.log.join(&self.member, self.standing.terms()).await?;
+        let joined = self.log.join(&self.member, self.standing.terms()).await;
+        if joined.is_err() {
+            // It may still be carried out. Where that came after a change which this life is asked
+            // to acknowledge, the row would say that it had.
+            self.member.incarnation += 1;
+        }
+        let joined = joined?;
         self.standing.begin_life(joined.revision);
         self.position = Some(joined);
         let Member { id, incarnation } = &self.member;

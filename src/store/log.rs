@@ -37,13 +37,15 @@ const CHANGES_MAX: i64 = 2_000;
 /// each that was given up and still waits for its connection to answer.
 const CONNECTIONS: u32 = 4;
 
-/// The newest event, and a row that begins with it, of one snapshot.
+/// The newest event, and a row that begins with it, of one snapshot. One that comes late does
+/// nothing: it would acknowledge for a life that has not applied so much.
 const JOIN: &str = "\
 INSERT INTO replicas (id, incarnation, applied, lease_seq, lease_ms, stale_ms, build)
 SELECT $1, $2, revision, 0, $3, $4, $5 FROM counter
 ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, applied = excluded.applied,
   lease_seq = replicas.lease_seq + 1, lease_ms = excluded.lease_ms, stale_ms = excluded.stale_ms,
   build = excluded.build
+WHERE replicas.incarnation < excluded.incarnation
 RETURNING applied, (SELECT nonce FROM counter) AS nonce";
 
 /// Fetch, acknowledge and renew: one statement (M4). Where the event that was applied last is
@@ -167,8 +169,9 @@ impl SharedLog for Log {
             millis(terms.stale).into(),
             env!("CARGO_PKG_VERSION").into(),
         ];
-        let row = self.one(JOIN, values).await?;
-        Ok(Position { revision: Revision(get(&row, "applied")?), nonce: get(&row, "nonce")? })
+        let rows = self.all(JOIN, values).await?;
+        let row = rows.first().ok_or(StoreError::Conflict)?;
+        Ok(Position { revision: Revision(get(row, "applied")?), nonce: get(row, "nonce")? })
     }
 
     async fn renew(&self, member: &Member, applied: Position) -> Result<Renewal, StoreError> {

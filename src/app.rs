@@ -30,14 +30,17 @@ use crate::{
     replica::Replica,
     server::{self, ServerError},
     store::{OpenError, Place, Store},
+    telemetry::TelemetryError,
 };
 
 mod coherence;
 mod database;
+mod metrics;
 mod waiting;
 
 use coherence::{Coherent, Member};
 pub use database::open_database;
+pub use metrics::tell_metrics;
 pub use waiting::open_when_ready;
 
 /// The services by the names that health knows; the empty one is the whole server.
@@ -77,6 +80,20 @@ pub enum AppError {
         /// Why not.
         error: io::Error,
     },
+    /// The address for metrics cannot be listened on.
+    #[error(
+        "cannot listen on {address} for metrics: {error}; set metrics.listen to another address, or \
+         metrics.enabled to false"
+    )]
+    ListenForMetrics {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// No metrics can be told.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// The descriptors of the API are damaged.
     #[error("the descriptors of the API cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

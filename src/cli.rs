@@ -82,6 +82,12 @@ enum Command {
         /// Its address [default: that of the settings]
         #[arg(long, value_name = "HOST:PORT")]
         address: Option<String>,
+        /// Also print what it tells of itself: its lease, replicas, durability and memory
+        #[arg(long)]
+        status: bool,
+        /// Where it tells of itself [default: metrics.listen of the settings]
+        #[arg(long, value_name = "HOST:PORT", requires = "status")]
+        metrics_address: Option<String>,
     },
 }
 
@@ -124,7 +130,9 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
         Command::Keyring { command: KeyringCommand::Rotate } => keyring::rotate(settings),
         Command::Events { command: EventsCommand::Verify } => events::verify(settings),
         Command::Policy { command } => policy::run(command),
-        Command::Health { address } => health::run(settings, address),
+        Command::Health { address, status, metrics_address } => {
+            health::run(settings, address, status.then_some(metrics_address))
+        }
     }
 }
 

@@ -23,7 +23,8 @@ pub use database::{Connection, DatabaseSettings, MigrateOnStart, TlsMode};
 pub use database_url::DatabaseUrl;
 pub use invalid::{InvalidSettings, Problem};
 pub use sections::{
-    BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings, ReplicaSettings,
+    BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings, MetricsSettings,
+    ReplicaSettings,
 };
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub keyring: KeyringSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Where the process tells how it is.
+    pub metrics: MetricsSettings,
 }
 
 impl Settings {

@@ -19,3 +19,4 @@ pub mod proto;
 pub mod replica;
 pub mod server;
 pub mod store;
+pub mod telemetry;

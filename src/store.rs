@@ -353,7 +353,7 @@ impl Records for Store {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
-        self.ask(Work::Change(change)).await
+        self.ask(Work::Change(Box::new(change))).await
     }
 
     /// It is where it is read from this database; what is kept of it elsewhere is not known here.

@@ -20,6 +20,9 @@
 mod caller;
 #[path = "canary/messages.rs"]
 mod messages;
+#[path = "metrics/reader.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod metrics_reader;
 #[path = "canary/needles.rs"]
 mod needles;
 #[path = "kill/process.rs"]
@@ -116,7 +119,11 @@ async fn the_program_leaks_no_secret_at_its_most_talkative() {
     let deployment = Deployment::new(&[("log.level", "trace")]);
     let root_secret = deployment.bootstrap();
     let mut serving = deployment.serve().await;
-    let seen = scenario::play(serving.address, &root_secret).await;
+    let mut seen = scenario::play(serving.address, &root_secret).await;
+    for path in ["/metrics", "/status"] {
+        let (head, body) = metrics_reader::get(serving.metrics, path);
+        seen.texts.push(head + &body);
+    }
     serving.kill();
     let log = deployment.log();
     assert!(log.contains("TRACE") && log.contains("serving"), "the log is not at its level");

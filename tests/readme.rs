@@ -18,6 +18,17 @@ fn the_settings_are_the_programs() {
 }
 
 #[test]
+fn every_metric_is_explained() {
+    let instruments = include_str!("../src/telemetry/instruments.rs");
+    let names: Vec<_> =
+        instruments.split('"').filter(|text| text.starts_with("keyward.")).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(README.contains(&format!("`{}", name.replace('.', "_"))), "{name}");
+    }
+}
+
+#[test]
 fn the_regular_expression_is_the_programs() {
     assert!(README.contains(&format!("    {}\n", secret::PATTERN)));
 }

@@ -5,6 +5,8 @@
 
 #[path = "kill/caller.rs"]
 mod caller;
+#[path = "servers/counting.rs"]
+mod counting;
 #[path = "servers/failover.rs"]
 mod failover;
 #[path = "postgres/database.rs"]
@@ -12,9 +14,14 @@ mod failover;
 mod fresh;
 #[path = "servers/healing.rs"]
 mod healing;
+#[path = "servers/metrics.rs"]
+mod metrics;
+#[path = "metrics/reader.rs"]
+mod metrics_reader;
 #[path = "postgres/server.rs"]
 mod postgres;
 #[path = "kill/process.rs"]
+#[expect(dead_code, reason = "others need more of it")]
 mod process;
 #[path = "replicas/proxy.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]

@@ -1,5 +1,7 @@
 //! `keyward health`.
 
+mod status;
+
 use std::{process::ExitCode, time::Duration};
 
 use tonic::transport::Endpoint;
@@ -13,8 +15,13 @@ use crate::config::Settings;
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks a server whether it serves.
-pub(super) fn run(settings: &Settings, address: Option<String>) -> Result<ExitCode, Failure> {
+/// Asks a server whether it serves; and where `metrics` is given, how it is, there or where the
+/// settings say.
+pub(super) fn run(
+    settings: &Settings,
+    address: Option<String>,
+    metrics: Option<Option<String>>,
+) -> Result<ExitCode, Failure> {
     let address = address.unwrap_or_else(|| settings.server.listen.to_string());
     let status = on_back(settings, async |_| {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?
@@ -32,5 +39,9 @@ pub(super) fn run(settings: &Settings, address: Option<String>) -> Result<ExitCo
             .status())
     })?;
     output::answer(status.as_str_name())?;
+    if let Some(address) = metrics {
+        let lines = on_back(settings, async |_| status::ask(settings, address).await)?;
+        output::answer(lines.join("\n"))?;
+    }
     Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -25,21 +25,27 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let drained = on_back(settings, async |back| {
         let shutdown = CancellationToken::new();
         tokio::spawn(end_on_signal(shutdown.clone()));
-        let (app, listener) = if settings.database.is_server() {
+        let (app, listener, telemetry) = if settings.database.is_server() {
             let listener = app::listen(settings).await?;
+            let telemetry = app::tell_metrics(settings, &back).await?;
             match app::open_when_ready(settings, &back, &listener, &shutdown).await? {
-                Some(app) => (app, listener),
+                Some(app) => (app, listener, telemetry),
                 None => return Ok(Drained::All),
             }
         } else {
-            (App::open(settings, back).await?, app::listen(settings).await?)
+            let app = App::open(settings, back.clone()).await?;
+            let listener = app::listen(settings).await?;
+            (app, listener, app::tell_metrics(settings, &back).await?)
         };
+        app.tell(telemetry.as_ref());
         tracing::info!(
             address = %listener.local_addr()?,
             database = %app.place(),
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
+        // Until the end it is told how it ends.
+        let _until_the_end = telemetry;
         Ok(app.serve(listener, settings, shutdown).await?)
     })?;
     match drained {

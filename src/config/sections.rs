@@ -1,5 +1,6 @@
 //! Settings of everything but the front.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -113,6 +114,23 @@ impl TryFrom<String> for LogFormat {
             .into_iter()
             .find(|format| format.name() == given)
             .ok_or_else(|| format!("invalid format {given:?}, expected text or json"))
+    }
+}
+
+/// Where the process tells how it is, to whoever operates it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Address and port to listen on; port 0: any that is free.
+    pub listen: SocketAddr,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        // The port that is reserved for exporters of OpenTelemetry.
+        Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)) }
     }
 }
 

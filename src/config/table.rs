@@ -328,4 +328,14 @@ pub static SETTINGS: &[Setting] = &[
     word("log.format", "`text` for people, `json` for collectors.", |s| {
         s.log.format.name().to_owned()
     }),
+    flag(
+        "metrics.enabled",
+        "Whether `serve` has a port for `/metrics` (Prometheus) and `/status` (JSON), over HTTP, without credentials.",
+        |s| s.metrics.enabled,
+    ),
+    word(
+        "metrics.listen",
+        "Address and port for metrics and status; port 0: any that is free, which the log names.",
+        |s| s.metrics.listen.to_string(),
+    ),
 ];

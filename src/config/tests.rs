@@ -101,7 +101,8 @@ fn every_variable_reaches_its_own_setting() {
     for setting in SETTINGS {
         let value = match setting.name {
             "server.listen" => "127.0.0.1:9".to_owned(),
-            "server.reflection" | "replicas.doorbell" => "false".to_owned(),
+            "metrics.listen" => "127.0.0.1:10".to_owned(),
+            "server.reflection" | "metrics.enabled" | "replicas.doorbell" => "false".to_owned(),
             "server.keepalive_timeout_ms" => "1000".to_owned(),
             "log.format" => "json".to_owned(),
             "log.level" => "debug".to_owned(),

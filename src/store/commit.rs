@@ -37,7 +37,7 @@ use seen::Seen;
 
 /// What is asked for.
 pub(super) enum Work {
-    Change(Change),
+    Change(Box<Change>),
     /// A request that changed nothing, to be remembered.
     Remember(NewRequest, RememberedAs),
 }

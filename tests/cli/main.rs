@@ -15,6 +15,9 @@ mod database;
 mod health;
 mod help;
 mod keyring;
+mod metrics;
+#[path = "../metrics/reader.rs"]
+mod metrics_reader;
 mod place;
 mod policy;
 mod process;

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::process::{Process, Serving};
 
+/// Programs that serve at the same time do not contend for one port.
+const ANY_METRICS: Option<(&str, &str)> = Some(("KEYWARD__METRICS__LISTEN", "127.0.0.1:0"));
+
 /// A directory of its own, at first empty, gone with the value.
 pub(crate) struct Place(TempDir);
 
@@ -45,6 +48,7 @@ impl Place {
             .args(arguments)
             .env_clear()
             .env("TMPDIR", self.0.path())
+            .envs(ANY_METRICS.filter(|_| arguments == ["serve"]))
             .envs(variables.iter().copied())
             .current_dir(self.0.path())
             .stdin(Stdio::null());

@@ -36,6 +36,8 @@ pub(crate) fn variable(setting: &str) -> String {
 pub(crate) struct Serving {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it tells how it is.
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Deployment {
@@ -96,18 +98,21 @@ impl Deployment {
         variables: &[(String, String)],
     ) -> Serving {
         for _ in 0..PORT_TRIES {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            // Both are held until both are known, so that they differ.
+            let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+            let [address, metrics] = ports.map(|port| port.local_addr().unwrap());
             let log = self.file("keyward.log");
             let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
             let child = self
                 .command(&["serve"])
                 .envs(variables.iter().map(|(name, value)| (name, value)))
                 .env("KEYWARD__SERVER__LISTEN", address.to_string())
+                .env("KEYWARD__METRICS__LISTEN", metrics.to_string())
                 .stdout(log.try_clone().unwrap())
                 .stderr(log)
                 .spawn()
                 .unwrap();
-            let mut serving = Serving { child, address };
+            let mut serving = Serving { child, address, metrics };
             if serving.comes_to(status).await {
                 return serving;
             }

@@ -25,6 +25,10 @@ const DATABASE: &[&str] = &["sea_orm", "sea_orm_migration", "sqlx", "migrations"
 /// Crates of the runtime.
 const RUNTIME: &[&str] = &["tokio", "tokio_util", "moka"];
 
+/// Crates by which metrics are told: whoever is measured knows nothing of it.
+const TELEMETRY: &[&str] =
+    &["opentelemetry", "opentelemetry_sdk", "opentelemetry_prometheus", "prometheus"];
+
 /// What one layer must not name.
 struct Layer {
     name: &'static str,
@@ -43,6 +47,7 @@ const LAYERS: &[Layer] = &[
             TRANSPORT,
             DATABASE,
             RUNTIME,
+            TELEMETRY,
             &["std::env", "SystemTime", "Instant", "std::fs", "std::thread"],
         ],
     },
@@ -50,27 +55,38 @@ const LAYERS: &[Layer] = &[
         name: "admin",
         ours: Some(&["admin", "domain"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, RUNTIME],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY],
     },
     Layer {
         name: "introspect",
         ours: Some(&["introspect", "domain"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, RUNTIME],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY],
     },
     Layer {
         name: "cache",
         ours: Some(&["cache", "domain", "mutants"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY],
     },
     Layer {
         name: "replica",
         ours: Some(&["replica", "cache", "domain", "mutants"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, &["moka", "Instant", "SystemTime"]],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY, &["moka", "Instant", "SystemTime"]],
     },
-    Layer { name: "store", ours: Some(&["store", "domain"]), not_ours: &[], foreign: &[TRANSPORT] },
+    Layer {
+        name: "store",
+        ours: Some(&["store", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, TELEMETRY],
+    },
+    Layer {
+        name: "telemetry",
+        ours: Some(&["telemetry", "cache", "replica", "domain"]),
+        not_ours: &[],
+        foreign: &[DATABASE, &["moka", "tonic"]],
+    },
     Layer {
         name: "grpc",
         ours: None,

@@ -66,6 +66,25 @@ fn the_cache_names_the_domain_and_no_database() {
 }
 
 #[test]
+fn who_is_measured_knows_nothing_of_it() {
+    for (name, text) in [
+        ("src/cache.rs", "use opentelemetry::metrics::Meter;"),
+        ("src/replica/status.rs", "use prometheus::Registry;"),
+        ("src/domain/key.rs", "use opentelemetry::KeyValue;"),
+        ("src/admin.rs", "use opentelemetry_sdk::Resource;"),
+        ("src/store.rs", "use crate::telemetry::Telemetry;"),
+        ("src/telemetry.rs", "use crate::store::Store;"),
+        ("src/telemetry.rs", "use sea_orm::Value;"),
+    ] {
+        bad(name, text);
+    }
+    good(
+        "src/telemetry.rs",
+        "use crate::{cache::Cache, replica::Replica}; use prometheus::Registry;",
+    );
+}
+
+#[test]
 fn the_use_cases_name_the_domain_alone() {
     for (name, text) in [
         ("src/admin/keys.rs", "use crate::introspect::Introspection;"),

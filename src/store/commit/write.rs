@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, IdenStatic as _,
-    Iterable as _, PrimaryKeyToColumn as _, QueryFilter as _, Statement, sea_query::OnConflict,
+    Iterable as _, QueryFilter as _, Statement, sea_query::OnConflict,
 };
 
 use super::seen::is_among;
@@ -127,8 +127,9 @@ async fn put<A: ActiveModelTrait>(
     db: &impl ConnectionTrait,
     rows: Vec<A>,
 ) -> Result<(), StoreError> {
-    let keys: Vec<_> =
-        <A::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let keys: Vec<_> = <A::Entity as EntityTrait>::PrimaryKey::iter()
+        .map(sea_orm::PrimaryKeyToColumn::into_column)
+        .collect();
     let is_kept = |column: &<A::Entity as EntityTrait>::Column| {
         column.as_str() == "create_time" || keys.iter().any(|key| key.as_str() == column.as_str())
     };

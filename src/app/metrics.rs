@@ -1,0 +1,37 @@
+//! Where the process tells how it is.
+
+use tokio::net::TcpListener;
+
+use super::{App, AppError};
+use crate::{
+    back::Back,
+    config::{MetricsSettings, Settings},
+    telemetry::Telemetry,
+};
+
+/// Begins to tell how the process is, where the settings say so, on the back; until what it
+/// returns is dropped.
+///
+/// # Errors
+///
+/// [`AppError::ListenForMetrics`], [`AppError::Telemetry`].
+pub async fn tell_metrics(settings: &Settings, back: &Back) -> Result<Option<Telemetry>, AppError> {
+    let MetricsSettings { enabled, listen } = settings.metrics;
+    if !enabled {
+        return Ok(None);
+    }
+    let refused = |error| AppError::ListenForMetrics { address: listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let telemetry = Telemetry::start(listener, back.handle())?;
+    tracing::info!(address = %telemetry.address(), "metrics and status can be read");
+    Ok(Some(telemetry))
+}
+
+impl App {
+    /// Has this deployment told of.
+    pub fn tell(&self, telemetry: Option<&Telemetry>) {
+        if let Some(telemetry) = telemetry {
+            telemetry.watch(&self.cache, self.replica());
+        }
+    }
+}

@@ -8,8 +8,8 @@
 //!
 //! 1. A change r forbids what rests on its subject before it is sent to the database. In one
 //!    step, before its call returns, that ends, and stamps below r no longer count.
-//! 2. A stamp t is taken after change t was committed, or the read itself saw that change; and
-//!    commit order is revision order: so the read sees every change up to t.
+//! 2. A stamp t is taken after change t was committed, and commit order is revision order: a
+//!    read that begins then sees every change up to t.
 //! 3. So what counts once r returned has t ≥ r (1), and saw r (2). What was read before r and
 //!    put in after has t < r, and never counts.
 //! 4. Between commit and return it is forbidden (1): who finds r made, and says OK, is right.
@@ -230,11 +230,7 @@ impl Parts {
             stamp = self.coherence.stamp();
         }
         let subjects = match &key {
-            Some(key) => {
-                // Who sees a change sees all before it, for they are committed in this order.
-                stamp.revision = stamp.revision.max(key.revision());
-                Subjects::of_key(key)
-            }
+            Some(key) => Subjects::of_key(key),
             None => Subjects::of_digest(digest),
         };
         let entry = Entry { key, stamp, subjects };

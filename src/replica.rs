@@ -25,6 +25,8 @@ mod doorbell;
 mod follow;
 mod standing;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

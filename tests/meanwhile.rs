@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "meanwhile/awaited.rs"]
+mod awaited;
 #[path = "meanwhile/between.rs"]
 mod between;
 
@@ -17,6 +19,7 @@ use keyward::{
         caller::Caller,
         key::Expiration,
         policy::{KeyType, Policy, Scope, effects::Effects},
+        secret::Keyring,
     },
     introspect::Introspection,
     keyring,
@@ -35,6 +38,7 @@ struct World {
     /// Who interrupts.
     other: Arc<Admin>,
     root: Caller,
+    keyring: Arc<Keyring>,
     _directory: tempfile::TempDir,
 }
 
@@ -105,7 +109,7 @@ impl World {
         let Bootstrapped::Minted(_, secret) = other.bootstrap(false).await.unwrap() else {
             panic!("a new database was bootstrapped before");
         };
-        let introspection = Introspection::new(keyring, store, Arc::new(SystemClock));
+        let introspection = Introspection::new(Arc::clone(&keyring), store, Arc::new(SystemClock));
         let root = introspection.authenticate(secret.as_str(), None).await.unwrap();
         let id = "acme".to_owned();
         let draft = PolicyDraft { policy: policy(implied), ..PolicyDraft::default() };
@@ -114,7 +118,7 @@ impl World {
         let draft = WorkspaceDraft { policy: "policies/acme".into(), ..WorkspaceDraft::default() };
         let request = CreateResource { id, draft, intent: Intent::default() };
         other.create_workspace(&root, &request).await.unwrap();
-        Self { between, admin, other, root, _directory: directory }
+        Self { between, admin, other, root, keyring, _directory: directory }
     }
 
     /// Has somebody else make a key before this call.

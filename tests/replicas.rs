@@ -59,7 +59,7 @@ async fn no_answer_is_from_an_older_state_whatever_fails() {
     let seed = random::seed("replicas");
     let pace = pace::Pace::from_environment();
     let run = Box::pin(run::Run::start(pace, seed)).await;
-    let report = Box::pin(run.to_its_end()).await;
+    let report = Box::pin(run.complete()).await;
     report.write();
     report.check();
 }

@@ -21,7 +21,6 @@ mod metrics_reader;
 #[path = "postgres/server.rs"]
 mod postgres;
 #[path = "kill/process.rs"]
-#[expect(dead_code, reason = "others need more of it")]
 mod process;
 #[path = "replicas/proxy.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]

@@ -22,6 +22,8 @@ mod groups_on_a_server;
 mod line;
 #[path = "store/listing.rs"]
 mod listing;
+#[path = "store/log.rs"]
+mod log;
 #[path = "store/migrations.rs"]
 mod migrating;
 #[path = "store/records.rs"]

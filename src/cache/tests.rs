@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod permit;
+
 use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*, sample::Index};

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub(super) async fn listen(
         loop {
             let error = match log.doorbell().await {
                 Ok(bell) => {
+                    // What was found while there was none says nothing of this one.
+                    _ = unrung.notified().now_or_never();
                     // For what happened before it hung there.
                     rung.notify_one();
                     pass_on(bell, &rung, &unrung).await

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +56,11 @@ impl Follower {
             // It is not cut off: a join that is still on its way when the row goes would bring it
             // back. The log answers in time, or fails.
             let pause = match self.step(is_rung).await {
-                Ok(Step::Again) => continue,
+                Ok(Step::Again) => {
+                    // Whatever comes now, nobody need ring for it.
+                    is_rung = true;
+                    continue;
+                }
                 Ok(Step::UpToDate) => self.interval,
                 Ok(Step::Over) => self.interval / RETRY_PART,
                 Err(error) => {
@@ -99,7 +104,9 @@ impl Follower {
             asked = answered;
         }
         self.standing.set_time(time, asked, answered);
-        if !is_rung && !changes.is_empty() {
+        // A ring that came meanwhile was for these: they are followed up at once anyhow.
+        let is_late = !changes.is_empty() && self.rung.notified().now_or_never().is_some();
+        if !is_rung && !is_late && !changes.is_empty() {
             self.unrung.notify_one();
         }
         self.apply(&changes).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use sea_orm::{
     ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    QueryResult,
+    QueryResult, QuerySelect as _,
     sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
 };
 
@@ -71,13 +71,35 @@ impl Policies {
         db: &impl ConnectionTrait,
         name: &PolicyName,
     ) -> Result<Option<Stored<Arc<CompiledPolicy>>>, StoreError> {
-        let row = policy::Entity::find_by_id(name.policy.as_str()).one(db).await;
-        let Some(row) = row.map_err(store_error)? else { return Ok(None) };
+        let id = name.policy.as_str();
+        // A document may be large, and is of no use where it is compiled already.
+        let stamp = policy::Entity::find_by_id(id)
+            .select_only()
+            .columns([
+                policy::Column::Revision,
+                policy::Column::CreateTime,
+                policy::Column::UpdateTime,
+            ])
+            .into_tuple::<(i64, i64, i64)>();
+        let Some((revision, create_time, update_time)) =
+            stamp.one(db).await.map_err(store_error)?
+        else {
+            return Ok(None);
+        };
+        let compiled = self.0.get(&(id.to_owned(), revision));
+        let (value, revision, update_time) = match compiled {
+            Some(compiled) => (compiled, revision, update_time),
+            None => {
+                let row = policy::Entity::find_by_id(id).one(db).await.map_err(store_error)?;
+                let Some(row) = row else { return Ok(None) };
+                (self.compile(&row)?, row.revision, row.update_time)
+            }
+        };
         Ok(Some(Stored {
-            value: self.compile(&row)?,
-            revision: Revision(row.revision),
-            create_time: Timestamp::from_micros(row.create_time),
-            update_time: Timestamp::from_micros(row.update_time),
+            value,
+            revision: Revision(revision),
+            create_time: Timestamp::from_micros(create_time),
+            update_time: Timestamp::from_micros(update_time),
         }))
     }
 

@@ -28,9 +28,11 @@ pub(super) async fn key(
     name: &KeyName,
 ) -> Result<Option<KeyRecord>, StoreError> {
     let id = (name.workspace.to_string(), name.key.to_string());
-    let row = Entity::find_by_id(id).one(db).await.map_err(store_error)?;
-    let records = with_secrets(db, &name.workspace, row.into_iter().collect()).await?;
-    Ok(records.into_iter().next())
+    // One statement, and so of one moment.
+    let rows = Entity::find_by_id(id).find_with_related(secret::Entity).all(db).await;
+    let row = rows.map_err(store_error)?.into_iter().next();
+    row.map(|(key, secrets)| record(key, secrets.into_iter().map(SecretRecord::from).collect()))
+        .transpose()
 }
 
 pub(super) async fn keys(
@@ -159,10 +161,14 @@ async fn with_secrets(
         secrets.entry(row.key.clone()).or_default().push(row.into());
     }
     let with_secrets = |key: key::Model| {
-        let mut secrets = secrets.remove(&key.id).unwrap_or_default();
-        // The one that nothing replaced is the newest, whatever a clock that was set back says.
-        secrets.sort_by_key(|secret| (secret.replaced.is_some(), Reverse(secret.create_time)));
-        Ok(KeyRecord { key: key.try_into()?, secrets })
+        let secrets = secrets.remove(&key.id).unwrap_or_default();
+        record(key, secrets)
     };
     keys.into_iter().map(with_secrets).collect()
+}
+
+fn record(key: key::Model, mut secrets: Vec<SecretRecord>) -> Result<KeyRecord, StoreError> {
+    // The one that nothing replaced is the newest, whatever a clock that was set back says.
+    secrets.sort_by_key(|secret| (secret.replaced.is_some(), Reverse(secret.create_time)));
+    Ok(KeyRecord { key: key.try_into()?, secrets })
 }

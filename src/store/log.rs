@@ -37,6 +37,10 @@ const CHANGES_MAX: i64 = 2_000;
 /// each that was given up and still waits for its connection to answer.
 const CONNECTIONS: u32 = 4;
 
+/// A new connection is given this time at the least: on a busy machine it takes so long to prove
+/// who one is, and who gives up before begins again each time.
+const CONNECT_MIN: Duration = Duration::from_secs(1);
+
 /// The newest event, and a row that begins with it, of one snapshot. One that comes late does
 /// nothing: it would acknowledge for a life that has not applied so much.
 const JOIN: &str = "\
@@ -90,7 +94,7 @@ pub struct Log {
 
 impl Store {
     /// What replicas share, where this is a database on a server. No statement takes longer than
-    /// `limit`.
+    /// `limit`, beside the time that a new connection may take.
     ///
     /// # Errors
     ///
@@ -98,13 +102,14 @@ impl Store {
     pub async fn log(&self, limit: Duration) -> Result<Option<Log>, OpenError> {
         let Home::Server(options) = &self.home else { return Ok(None) };
         let options = Arc::new(PostgresOptions {
-            statement_timeout: limit / 2,
-            acquire_timeout: limit / 2,
+            statement_timeout: limit,
+            acquire_timeout: limit.max(CONNECT_MIN),
             ..(**options).clone()
         });
         let pool = postgres::following(&options, CONNECTIONS).await;
         let pool = pool.map_err(|error| OpenError::database(&self.place, error))?;
-        let limits = Limits { with_acquire: Some(limit), alone: Some(limit / 2) };
+        let with_acquire = Some(limit.saturating_add(options.acquire_timeout));
+        let limits = Limits { with_acquire, alone: Some(limit) };
         Ok(Some(Log { db: Bounded::new(pool, limits), options, limit }))
     }
 }
@@ -246,7 +251,7 @@ impl SharedLog for Log {
             let session = postgres::listening(&self.options);
             let pool: PgPool = PgPoolOptions::new()
                 .max_connections(1)
-                .acquire_timeout(self.limit)
+                .acquire_timeout(self.options.acquire_timeout)
                 .connect_with(session)
                 .await
                 .map_err(connection)?;
@@ -255,7 +260,8 @@ impl SharedLog for Log {
             listener.listen(CHANNEL).await.map_err(connection)?;
             Ok(listener)
         };
-        let listener = within(Some(self.limit), listen).await.map_err(unavailable)?;
+        let patience = self.limit.saturating_add(self.options.acquire_timeout);
+        let listener = within(Some(patience), listen).await.map_err(unavailable)?;
         Ok(Box::new(Bell(listener)))
     }
 }

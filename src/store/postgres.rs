@@ -22,6 +22,9 @@ use super::{
 const GRACE: Duration = Duration::from_millis(500);
 /// From this long unused on, a connection is tried before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(1);
+/// How many statements a connection remembers. Those of a group of changes have a text for each
+/// number of rows, and there are a dozen for each group.
+const STATEMENTS_KEPT: usize = 500;
 /// What migrations hold, so that one process at a time makes them: "keyward" and 1.
 const MIGRATION_LOCK: i64 = 0x6b65_7977_6172_6401;
 /// In what durability the server gives a commit, and who it is.
@@ -247,6 +250,7 @@ fn session(options: &PostgresOptions, purpose: Use) -> PgConnectOptions {
         .password(options.password.as_ref().map_or("", |password| password.as_str()))
         .ssl_mode(if is_socket { PgSslMode::Disable } else { mode })
         .application_name("keyward")
+        .statement_cache_capacity(STATEMENTS_KEPT)
         // A statement sees what was committed before it, which the order of locks rests on.
         .options([("default_transaction_isolation", "read committed")]);
     connect = match &options.tls_authorities {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -136,8 +136,6 @@ async fn a_hit_is_answered_at_once_and_without_the_store() {
 struct Leased {
     is_over: AtomicBool,
     is_useless: AtomicBool,
-    /// What an entry must have seen.
-    least: AtomicI64,
     asked: Mutex<Vec<&'static str>>,
 }
 
@@ -157,10 +155,9 @@ impl Coherence for Leased {
         Permit::Until(Moment::from_start(Duration::from_secs(7)))
     }
 
-    fn usable(&self, stamp: Stamp, _: &Subjects) -> bool {
+    fn usable(&self, _: Stamp, _: &Subjects) -> bool {
         self.note("usable");
-        let seen = stamp.revision.0 >= self.least.load(Ordering::SeqCst);
-        seen && !self.is_useless.load(Ordering::SeqCst)
+        !self.is_useless.load(Ordering::SeqCst)
     }
 
     fn holds(&self, permit: Permit) -> bool {
@@ -181,22 +178,6 @@ async fn what_does_not_count_is_read_each_time_and_not_kept() {
         assert_eq!((world.finds(), cache.counts().hits), (asked, 0));
     }
     assert_eq!(cache.size().0, 0);
-}
-
-#[tokio::test]
-async fn what_was_read_counts_as_of_the_newest_change_that_it_shows() {
-    let world = World::new().await;
-    let key = world.between.find_key(&world.digest()).await.unwrap().unwrap();
-    let newest = key.revision().0;
-    for (least, hits) in [(newest, 1), (newest + 1, 0)] {
-        let lease = Leased { least: AtomicI64::new(least), ..Leased::default() };
-        let keys = Arc::clone(&world.between) as _;
-        let cache = Cache::new(keys, Arc::new(lease), BOUNDS, Handle::current());
-        for _ in 0..2 {
-            assert!(cache.find_key(&world.digest()).await.unwrap().is_some());
-        }
-        assert_eq!(cache.counts().hits, hits, "{least} of {newest}");
-    }
 }
 
 /// The other way round, a lease renewed in between could excuse an entry that was judged before

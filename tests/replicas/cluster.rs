@@ -1,16 +1,14 @@
 //! Three replicas on one database, each behind a proxy of its own.
 
 use std::{
-    net::SocketAddr,
     process::Command,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, Statement};
 use tonic::transport::Endpoint;
 use tonic_health::pb::health_check_response::ServingStatus;
-use url::Url;
 
 use crate::{
     caller::Caller,
@@ -35,7 +33,7 @@ pub(crate) struct Cluster {
     pub(crate) proxies: Vec<Proxy>,
     deployment: Deployment,
     root_secret: String,
-    pub(crate) server: Server,
+    server: Mutex<Arc<Server>>,
     /// Variables of the programs beside their settings.
     variables: Vec<(String, String)>,
     keeper: Keeper,
@@ -53,11 +51,16 @@ impl Cluster {
         let keeper = Keeper::start();
         let server = Server::start();
         keeper.stops(server.directory.path());
+        let mut proxies = Vec::new();
+        for _ in 0..REPLICAS {
+            proxies.push(Proxy::start(server.address()).await);
+        }
+        let url = through(&server, &proxies[0]);
         let [statement_timeout, lease, poll_interval] =
             [pace.statement_timeout_ms, pace.lease_ms, pace.lease_ms / 5].map(|it| it.to_string());
         let settings = [
             ("log.level", "warn"),
-            ("database.url", &*server.url),
+            ("database.url", &*url),
             ("database.migrate_on_start", "true"),
             ("database.connect_timeout_ms", "2000"),
             ("database.acquire_timeout_ms", "1000"),
@@ -68,10 +71,7 @@ impl Cluster {
         ];
         let deployment = Deployment::new(&settings);
         let root_secret = deployment.bootstrap();
-        let mut proxies = Vec::new();
-        for _ in 0..REPLICAS {
-            proxies.push(Proxy::start(address(&server.url)).await);
-        }
+        let server = Mutex::new(Arc::new(server));
         let variables = std::env::var(MUTANT).map(|mutant| (MUTANT.to_owned(), mutant));
         let variables = variables.into_iter().collect();
         let replicas = Default::default();
@@ -85,16 +85,54 @@ impl Cluster {
 
     /// Starts a program in this place.
     pub(crate) async fn serve(&self, replica: usize) {
-        let mut url: Url = self.server.url.parse().unwrap();
-        url.set_port(Some(self.proxies[replica].address.port())).unwrap();
+        let url = through(&self.server(), &self.proxies[replica]);
         let mut variables = self.variables.clone();
-        variables.push((variable("database.url"), url.into()));
+        variables.push((variable("database.url"), url));
         let serving = self.deployment.start_with(ServingStatus::Serving, &variables).await;
         self.keeper.kills(serving.child.id());
         let endpoint = Endpoint::from_shared(format!("http://{}", serving.address)).unwrap();
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
         let caller = Some(Caller::on(channel, &self.root_secret));
         *self.replicas[replica].lock().unwrap() = Replica { serving: Some(serving), caller };
+    }
+
+    /// The server that all use.
+    pub(crate) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server.lock().unwrap())
+    }
+
+    /// One that follows the server that all use, and is waited for at every commit.
+    pub(crate) async fn standby(&self) -> Server {
+        let standby = tokio::task::block_in_place(|| {
+            let standby = self.server().standby();
+            self.keeper.stops(standby.directory.path());
+            self.server().set("synchronous_standby_names", &format!("\"{}\"", standby.name()));
+            standby
+        });
+        let database = self.database().await;
+        let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let begun = Instant::now();
+        let mut interval = tokio::time::interval(Duration::from_millis(20));
+        while database.number(sql, Vec::new()).await == 0 {
+            assert!(begun.elapsed() < ENDED_WITHIN, "the standby does not follow");
+            interval.tick().await;
+        }
+        standby
+    }
+
+    /// The server that all use ends as in a crash, and this one takes its place.
+    pub(crate) fn fail_over(&self, standby: Server) {
+        tokio::task::block_in_place(|| {
+            self.server().kill();
+            standby.promote();
+            // Nobody follows this one yet.
+            standby.set("synchronous_standby_names", "");
+        });
+        for proxy in &self.proxies {
+            proxy.point_at(standby.address());
+            proxy.reset();
+        }
+        *self.server.lock().unwrap() = Arc::new(standby);
     }
 
     /// Who calls this replica; None while nobody is to.
@@ -146,7 +184,7 @@ impl Cluster {
 
     /// A connection to the database, by no proxy.
     pub(crate) async fn database(&self) -> Database {
-        let mut options = ConnectOptions::new(&self.server.url);
+        let mut options = ConnectOptions::new(&self.server().url);
         options.max_connections(1).sqlx_logging(false);
         Database(sea_orm::Database::connect(options).await.unwrap())
     }
@@ -175,8 +213,7 @@ impl Database {
     }
 }
 
-/// Where the server of this address is.
-fn address(url: &str) -> SocketAddr {
-    let url: Url = url.parse().unwrap();
-    SocketAddr::new(url.host_str().unwrap().parse().unwrap(), url.port().unwrap())
+/// The address of the database by way of a proxy.
+fn through(server: &Server, proxy: &Proxy) -> String {
+    server.url.replace(&server.address().to_string(), &proxy.address.to_string())
 }

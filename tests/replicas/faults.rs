@@ -34,10 +34,13 @@ pub(crate) enum Fault {
     Deaf,
     Mute,
     Reset,
+    Slow,
+    LastLate,
     HalfOpenListener,
     CommitDelayed,
     CommitCut,
     DatabaseKilled,
+    FailedOver,
     ListenersKilled,
     FillDelayed,
     RollingRestart,
@@ -59,22 +62,27 @@ pub(crate) struct Place<'a> {
 /// What faults change on their own account.
 pub(crate) struct Stage {
     pub(crate) changer: Changer,
+    /// Keys to be asked about once more when all is as before.
+    pub(crate) again: Vec<Arc<Key>>,
     /// The one who suspends the workspace of many keys.
     hot: Changer,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Stopped,
         Self::Killed,
         Self::CutOff,
         Self::Deaf,
         Self::Mute,
         Self::Reset,
+        Self::Slow,
+        Self::LastLate,
         Self::HalfOpenListener,
         Self::CommitDelayed,
         Self::CommitCut,
         Self::DatabaseKilled,
+        Self::FailedOver,
         Self::ListenersKilled,
         Self::FillDelayed,
         Self::RollingRestart,
@@ -90,10 +98,13 @@ impl Fault {
             Self::Deaf => "F3 only what it sends comes through",
             Self::Mute => "F3 only replies come through",
             Self::Reset => "F3 connections reset",
+            Self::Slow => "F3 replies slow",
+            Self::LastLate => "F3 last reply late",
             Self::HalfOpenListener => "F3 listener half open",
             Self::CommitDelayed => "F4 answer of a commit delayed",
             Self::CommitCut => "F4 answer of a commit lost",
             Self::DatabaseKilled => "F5 database killed",
+            Self::FailedOver => "F6 standby promoted",
             Self::ListenersKilled => "F7 listeners killed",
             Self::FillDelayed => "F8 fill delayed across a revocation",
             Self::RollingRestart => "F10 rolling restart",
@@ -102,9 +113,10 @@ impl Fault {
         }
     }
 
-    /// All of a number, such as `F3`; `none`: none.
+    /// All of a number, such as `F3`, or the one of this name; `none`: none.
     pub(crate) fn named(number: &str) -> Vec<Self> {
-        let of_number = |fault: &Self| fault.name().split(' ').next() == Some(number);
+        let of_number =
+            |fault: &Self| fault.name().split(' ').next() == Some(number) || fault.name() == number;
         let found: Vec<_> = Self::ALL.into_iter().filter(of_number).collect();
         assert!(!found.is_empty() || number == "none", "there is no fault {number:?}");
         found
@@ -124,12 +136,15 @@ impl Fault {
             Self::CutOff | Self::Deaf | Self::Mute | Self::HalfOpenListener => {
                 network::held(self, place, stage, replica).await
             }
+            Self::Slow => network::slow(place, stage, replica).await,
+            Self::LastLate => network::last_late(place, stage, replica).await,
             Self::Reset => network::reset(place, stage, replica).await,
             Self::CommitDelayed => commits::delayed(place, stage, replica).await,
             Self::CommitCut => commits::cut(place, stage, replica).await,
             Self::WriterKilled => commits::writer_killed(place, stage, replica).await,
             Self::FillDelayed => commits::fill_delayed(place, stage, replica).await,
             Self::DatabaseKilled => database::killed(place).await,
+            Self::FailedOver => database::failed_over(place, stage).await,
             Self::ListenersKilled => database::listeners_killed(place, stage).await,
             Self::Suspended => suspended::suspended(place, stage).await,
         }
@@ -138,7 +153,7 @@ impl Fault {
 
 impl Stage {
     pub(crate) fn new(changer: Changer, hot: Changer) -> Self {
-        Self { changer, hot }
+        Self { changer, again: Vec::new(), hot }
     }
 
     /// Keys that every replica knows well.
@@ -154,6 +169,7 @@ impl Stage {
             }
             keys.push(key);
         }
+        self.again.clone_from(&keys);
         keys
     }
 }

@@ -59,12 +59,12 @@ impl Pace {
             hot_keys: 60,
             faults_between: 5,
             quiet_changes: 40,
-            lease_ms: 1_500,
+            lease_ms: 2_000,
             statement_timeout_ms: 2_000,
-            outage: Duration::from_millis(2_500),
+            outage: Duration::from_millis(3_200),
             commit_delay: Duration::from_secs(1),
             patience: Duration::from_secs(4),
-            recovered_within: Duration::from_secs(20),
+            recovered_within: Duration::from_secs(60),
         };
         let Some(changes) = changes else { return common };
         // Small runs go through the faults once, large ones three times.
@@ -82,7 +82,7 @@ impl Pace {
             outage: Duration::from_secs(10),
             commit_delay: Duration::from_secs(3),
             patience: Duration::from_secs(8),
-            recovered_within: Duration::from_secs(30),
+            recovered_within: Duration::from_secs(60),
             ..common
         }
     }

@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// Goes through everything, and tells what came of it.
-    pub(crate) async fn to_its_end(mut self) -> Report {
+    pub(crate) async fn complete(mut self) -> Report {
         let mut turns = 0;
         while match self.pace.search {
             None => turns < self.pace.turns,
@@ -225,5 +225,10 @@ impl Run {
             }
         }
         self.tally.note(|figures| figures.recoveries.push(begun.elapsed()));
+        for key in mem::take(&mut self.stage.again) {
+            for replica in 0..REPLICAS {
+                ask(&self.cluster, &self.tally, replica, &key, &key.newest_secret()).await;
+            }
+        }
     }
 }

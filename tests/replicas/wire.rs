@@ -161,7 +161,7 @@ fn a_stream_is_cut_into_messages() {
     let mut frames = Frames::of_program();
     let startup = [0, 0, 0, 8, 0, 3, 0, 0];
     let query = b"Q\0\0\0\x0bCOMMIT\0";
-    for byte in startup.iter().chain(query).chain(&[b'X']) {
+    for byte in startup.iter().chain(query).chain(b"X") {
         assert!(frames.next().is_none() || frames.buffer().is_empty());
         frames.buffer().extend_from_slice(&[*byte]);
         if let Some(message) = frames.next() {

@@ -97,11 +97,26 @@ fn signal(serving: &Serving, signal: &str) {
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
 }
 
-async fn rows(pair: &Pair) -> usize {
+async fn count(database: &Fresh, sql: &str) -> usize {
     use sea_orm::ConnectionTrait as _;
-    let sql = "SELECT id FROM replicas";
     let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
-    pair.database.connect().await.query_all_raw(statement).await.unwrap().len()
+    database.connect().await.query_all_raw(statement).await.unwrap().len()
+}
+
+async fn rows(pair: &Pair) -> usize {
+    count(&pair.database, "SELECT id FROM replicas").await
+}
+
+/// Waits until a replica has applied every change, and so keeps what it reads.
+async fn is_up_to_date(database: &Fresh) {
+    let sql = "SELECT id FROM replicas, counter WHERE applied = revision";
+    let waiting = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        while count(database, sql).await == 0 {
+            interval.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,6 +202,7 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     let mut root = Caller::connect(serving.address, &secret).await;
     furnish(&mut root).await;
     let key = create(&mut root, "one").await;
+    is_up_to_date(&database).await;
     let fresh = ask(&mut root, &key).await.unwrap();
     assert!(fresh.active && fresh.stale_since.is_none());
     server.pause();

@@ -28,7 +28,7 @@ struct Logged {
 struct State {
     /// Revision n is at n − 1.
     log: Vec<Logged>,
-    records: [Ordinal; SUBJECTS],
+    records: [(Ordinal, Revision); SUBJECTS],
     requests: BTreeMap<u64, Revision>,
     rows: BTreeMap<String, Row>,
 }
@@ -64,6 +64,18 @@ impl Database {
         !is_lost
     }
 
+    /// The newest write: what is read now is of no later one.
+    pub(crate) fn newest(&self) -> u64 {
+        self.writes
+    }
+
+    /// Whether the standby has this write, as it must before anybody is told of it; None: it was
+    /// lost.
+    pub(crate) fn is_settled(&self, write: u64) -> Option<bool> {
+        let is_open = self.undo.keys().any(|open| *open <= write);
+        (!self.lost.contains(&write)).then_some(!is_open)
+    }
+
     /// The standby takes over: the last of the writes that it may not have are lost.
     pub(crate) fn fail_over(&mut self, pick: impl FnOnce(usize) -> usize) -> usize {
         let open: Vec<u64> = self.undo.keys().copied().collect();
@@ -81,7 +93,8 @@ impl Database {
         Position { revision: Revision(i64::try_from(self.state.log.len()).unwrap()), nonce }
     }
 
-    pub(crate) fn record(&self, subject: Subject) -> Ordinal {
+    /// The last change of a subject.
+    pub(crate) fn record(&self, subject: Subject) -> (Ordinal, Revision) {
         self.state.records[subject.place()]
     }
 
@@ -96,8 +109,8 @@ impl Database {
         }
         self.last += 1;
         self.state.log.push(Logged { ordinal: self.last, subject });
-        self.state.records[subject.place()] = self.last;
         let revision = self.head().revision;
+        self.state.records[subject.place()] = (self.last, revision);
         self.state.requests.insert(request, revision);
         Some(revision)
     }

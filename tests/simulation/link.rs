@@ -91,7 +91,7 @@ impl Stopwatch for Skewed {
 pub(crate) struct Link {
     pub(crate) server: Arc<Server>,
     pub(crate) process: watch::Sender<Process>,
-    pub(crate) weather: Mutex<Weather>,
+    pub(crate) weather: Arc<Mutex<Weather>>,
     dice: Dice,
 }
 
@@ -101,7 +101,7 @@ fn lost() -> StoreError {
 
 impl Link {
     pub(crate) fn new(server: &Arc<Server>, dice: Dice) -> Arc<Self> {
-        let (process, weather) = (watch::Sender::new(Process::Runs), Mutex::default());
+        let (process, weather) = (watch::Sender::new(Process::Runs), Arc::default());
         Arc::new(Self { server: Arc::clone(server), process, weather, dice })
     }
 
@@ -157,10 +157,11 @@ impl Link {
             self.dice.millis(0, 2)
         };
         let (tell, told) = oneshot::channel();
-        let server = Arc::clone(&self.server);
+        let (server, sky) = (Arc::clone(&self.server), Arc::clone(&self.weather));
         tokio::spawn(async move {
             tokio::time::sleep(there).await;
-            if !is_sent {
+            // What is on its way is lost as well when everything is.
+            if !is_sent || sky.lock().unwrap().lost_there == 100 {
                 return pending().await;
             }
             let seen = {
@@ -176,13 +177,22 @@ impl Link {
                 if database.is_down {
                     return;
                 }
-                let write = is_write.then(|| database.write());
+                let write = if is_write { database.write() } else { database.newest() };
                 (statement(&mut database, server.time(), seen), write)
             };
-            if let Some(write) = write {
+            if is_write {
                 tokio::time::sleep(to_standby).await;
                 if !server.database.lock().unwrap().settle(write) {
                     return;
+                }
+            }
+            // Nothing can be seen before the standby has it.
+            loop {
+                let is_settled = server.database.lock().unwrap().is_settled(write);
+                match is_settled {
+                    Some(true) => break,
+                    Some(false) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    None => return,
                 }
             }
             tokio::time::sleep(back).await;

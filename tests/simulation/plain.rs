@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keyward::domain::ports::StoreError;
+use keyward::{domain::ports::StoreError, replica::Lease};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -96,14 +96,14 @@ async fn without_a_doorbell_a_change_waits_for_a_look_at_the_most() {
 #[tokio::test(start_paused = true)]
 async fn a_repeat_elsewhere_waits_for_that_replica_as_well() {
     let three = Three::new(Setup { doorbell: false, ..Setup::PLAIN }).await;
-    // It is made, and whoever made it is gone before it says so.
+    three.nodes[2].replica.leave().await;
+    // It is made, and whoever made it does not wait.
     let at_once = Some(Duration::ZERO);
     let outcome = three.nodes[0].change(KEY, 1, at_once).await;
     assert!(matches!(outcome, Err(StoreError::NotInForce { .. })), "{outcome:?}");
-    three.nodes[0].becomes(Process::Killed);
-    three.change(1, 1).await;
+    let took = three.change(1, 1).await;
+    assert!(took < INTERVAL + SOON, "{took:?}");
     assert_eq!(three.version(1).await, 1);
-    assert_eq!(three.version(2).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,4 +221,50 @@ async fn whoever_cannot_read_the_rows_is_told_no_less_than_the_own_terms() {
     let outcome = three.nodes[0].replica_in_force(1, Duration::from_secs(1)).await;
     let Err(StoreError::NotInForce { within, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(within, Setup::PLAIN.terms().wait());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_cannot_read_the_rows_waits_until_it_can() {
+    let three = Three::new(Setup::PLAIN).await;
+    three.weather(0, Weather { lost_back: 100, ..Weather::default() });
+    let begun = Instant::now();
+    let outage = 5 * LEASE;
+    let (outcome, ()) = tokio::join!(three.nodes[0].replica_in_force(0, 10 * LEASE), async {
+        tokio::time::sleep(outage).await;
+        three.weather(0, Weather::default());
+    });
+    outcome.unwrap();
+    assert!(begun.elapsed() >= outage && begun.elapsed() < outage + LIMIT + SOON);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_lease_is_told_when_it_comes() {
+    let three = Three::new(Setup::PLAIN).await;
+    three.weather(2, CUT);
+    let begun = Instant::now();
+    timeout(2 * LEASE, three.nodes[2].replica.until(false)).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took <= LEASE + SOON && took >= LEASE - INTERVAL - SOON, "{took:?}");
+    three.nodes[2].becomes(Process::Killed);
+    // One that has ended may not answer, and never will.
+    three.nodes[1].replica.leave().await;
+    timeout(SOON, three.nodes[1].replica.until(false)).await.unwrap();
+    assert!(timeout(LEASE, three.nodes[1].replica.until(true)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_tells_how_it_is() {
+    let three = Three::new(Setup::PLAIN).await;
+    let status = three.nodes[0].replica.status();
+    assert_eq!((status.id.as_str(), status.lease, status.durability), ("a", Lease::Valid, None));
+    three.change(0, 1).await;
+    let durability = three.nodes[0].replica.look().await.unwrap();
+    assert!(durability.survives_fail_over());
+    tokio::time::sleep(SOON).await;
+    let status = three.nodes[0].replica.status();
+    assert_eq!((status.applied.0, status.head.0, status.replicas), (1, 1, 3));
+    assert!(status.lease_left > LEASE - INTERVAL - SOON && status.lease_left <= LEASE);
+    assert_eq!(status.durability, Some(durability));
+    three.weather(0, CUT);
+    assert!(three.nodes[0].replica.look().await.is_err());
 }

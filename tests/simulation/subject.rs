@@ -92,9 +92,9 @@ pub(crate) fn digest(key: usize) -> Digest {
 
 /// The key that has this digest, with all that it rests on; each says by which change it is so.
 pub(crate) fn find(database: &Database, digest: &Digest) -> Arc<LiveKey> {
-    fn stored<T>(value: T, ordinal: Ordinal) -> Stored<T> {
-        let time = Timestamp::from_micros(0);
-        Stored { value, revision: Revision(ordinal), create_time: time, update_time: time }
+    fn stored<T>(value: T, (ordinal, revision): (Ordinal, Revision)) -> Stored<T> {
+        let time = Timestamp::from_micros(ordinal);
+        Stored { value, revision, create_time: time, update_time: time }
     }
     let number = usize::from(digest.as_bytes()[0]);
     let at = |subject| database.record(subject);
@@ -102,9 +102,13 @@ pub(crate) fn find(database: &Database, digest: &Digest) -> Arc<LiveKey> {
         Facts {
             key: stored(key(number), at(Subject::Key(number))),
             replaced: None,
-            workspace: stored(workspace(), at(Subject::Workspace)),
+            // That of the policy has no other place.
+            workspace: Stored {
+                create_time: Timestamp::from_micros(at(Subject::Policy).0),
+                ..stored(workspace(), at(Subject::Workspace))
+            },
             principal: owner(number).map(|()| stored(principal(), at(Subject::Principal))),
-            policy: ("policies/acme".parse().unwrap(), Revision(at(Subject::Policy))),
+            policy: ("policies/acme".parse().unwrap(), at(Subject::Policy).1),
         },
         Arc::clone(&POLICY),
     ))
@@ -112,13 +116,14 @@ pub(crate) fn find(database: &Database, digest: &Digest) -> Arc<LiveKey> {
 
 /// By which changes a key is as it is.
 pub(crate) fn versions(key: &LiveKey) -> Vec<(Subject, Ordinal)> {
-    let Facts { key, workspace, principal, policy, .. } = key.facts();
+    let Facts { key, workspace, principal, .. } = key.facts();
     let mut versions = vec![
-        (Subject::of_name(&key.value.name.to_string()), key.revision.0),
-        (Subject::Workspace, workspace.revision.0),
-        (Subject::Policy, policy.1.0),
+        (Subject::of_name(&key.value.name.to_string()), key.update_time.micros()),
+        (Subject::Workspace, workspace.update_time.micros()),
+        (Subject::Policy, workspace.create_time.micros()),
     ];
-    versions.extend(principal.as_ref().map(|owner| (Subject::Principal, owner.revision.0)));
+    versions
+        .extend(principal.as_ref().map(|owner| (Subject::Principal, owner.update_time.micros())));
     versions
 }
 

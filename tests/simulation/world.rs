@@ -32,8 +32,8 @@ const FAIR: Weather =
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) answers: usize,
-    pub(crate) hits: u64,
-    pub(crate) joins: u64,
+    pub(crate) hits: usize,
+    pub(crate) joins: usize,
     pub(crate) refused: usize,
     pub(crate) stale: usize,
     pub(crate) changes: usize,
@@ -275,8 +275,8 @@ impl World {
     fn retire(&self, node: &Node) {
         let cached = node.cache.counts();
         self.count(|counts| {
-            counts.hits += cached.hits;
-            counts.joins += cached.joins;
+            counts.hits += usize::try_from(cached.hits).unwrap();
+            counts.joins += usize::try_from(cached.joins).unwrap();
         });
     }
 

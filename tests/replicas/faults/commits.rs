@@ -1,6 +1,9 @@
 //! F4, F8, F13: what the database answers comes late, or never.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::task::JoinSet;
 
@@ -13,8 +16,16 @@ use crate::{
     world::{Key, Own},
 };
 
-const COMMITS: Held =
-    Held { up: false, down: false, only_listeners: false, commits: true, look_ups: false };
+const COMMITS: Held = Held {
+    up: false,
+    down: false,
+    only_listeners: false,
+    commits: true,
+    look_ups: false,
+    late: None,
+};
+/// How much longer a look-up takes than a question takes to be asked.
+const ASKED_WITHIN: Duration = Duration::from_millis(300);
 
 /// Revokes a key at a replica whose commits are not answered. Once this very change is in the
 /// database, does what is to be done then; the caller goes on elsewhere where it must.
@@ -32,8 +43,8 @@ async fn revoked_meanwhile<F: Future<Output = ()>>(
     let database = cluster.database().await;
     proxy.hold(COMMITS);
     let committed = async {
-        let mut interval = tokio::time::interval(std::time::Duration::from_millis(10));
-        let begun = std::time::Instant::now();
+        let mut interval = tokio::time::interval(Duration::from_millis(10));
+        let begun = Instant::now();
         let mut is_there = false;
         while !is_there && begun.elapsed() < SHOWN_WITHIN {
             interval.tick().await;
@@ -116,6 +127,7 @@ pub(super) async fn fill_delayed(place: Place<'_>, stage: &mut Stage, replica: u
     for _ in 0..3 {
         ask_later(place, &mut asking, replica, &key);
     }
+    tokio::time::sleep(ASKED_WITHIN).await;
     proxy.release();
     while asking.join_next().await.is_some() {}
     let secret = key.newest_secret();

@@ -9,6 +9,12 @@ use crate::{proxy::Held, run::until};
 
 /// How often the replica is asked while it is cut off.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// The same where it matters when exactly.
+const OFTEN: Duration = Duration::from_millis(10);
+/// By how much an answer is late.
+const LATE: Duration = Duration::from_millis(60);
+/// How often the replica is asked at once after a change.
+const AFTERWARDS: usize = 4;
 
 /// Something does not come through for a while: keys that the replica knows are revoked
 /// elsewhere, and it is asked about them all the time.
@@ -55,6 +61,59 @@ pub(super) async fn held(
     }
     while asking.join_next().await.is_some() {}
     effect(was_held, "there was nothing to hold")
+}
+
+/// Every answer comes late, on a connection that works otherwise: between the moment that the
+/// database knows something of the replica and the moment that the replica knows that, there is
+/// time to be asked.
+pub(super) async fn slow(place: Place<'_>, stage: &mut Stage, replica: usize) -> Effect {
+    let Place { cluster, .. } = place;
+    let proxy = &cluster.proxies[replica];
+    let keys = stage.warm(place).await;
+    let before = proxy.counted();
+    proxy.hold(Held { late: Some(LATE), ..Held::default() });
+    let mut asking = JoinSet::new();
+    for key in &keys {
+        stage.changer.revoke(key, Some(other_than(replica))).await;
+        for _ in 0..AFTERWARDS {
+            ask_later(place, &mut asking, replica, key);
+        }
+    }
+    proxy.release();
+    while asking.join_next().await.is_some() {}
+    effect(proxy.counted().all > before.all, "there was no answer")
+}
+
+/// The last answer that a replica has comes late, and knows nothing of a change that was made
+/// since it was asked for: the lease that it brings must end before the change returns, however
+/// late it came.
+pub(super) async fn last_late(place: Place<'_>, stage: &mut Stage, replica: usize) -> Effect {
+    let Place { pace, cluster, .. } = place;
+    let proxy = &cluster.proxies[replica];
+    let key = stage.warm(place).await.remove(0);
+    let lease = Duration::from_millis(pace.lease_ms);
+    let before = proxy.counted();
+    let begun = Instant::now();
+    proxy.hold(Held { down: true, ..Held::default() });
+    // By then it has asked: it does at every change, of which there are many.
+    tokio::time::sleep(lease / 10).await;
+    let was_held = until(SHOWN_WITHIN, || proxy.counted().all > before.all).await;
+    let changer = &mut stage.changer;
+    let mut asking = JoinSet::new();
+    let lately = async {
+        tokio::time::sleep((lease * 11 / 20).saturating_sub(begun.elapsed())).await;
+        // What was answered comes through, and no question more.
+        proxy.hold(Held { up: true, ..Held::default() });
+        let mut interval = tokio::time::interval(OFTEN);
+        while begun.elapsed() < lease * 2 {
+            interval.tick().await;
+            ask_later(place, &mut asking, replica, &key);
+        }
+    };
+    tokio::join!(changer.revoke(&key, Some(other_than(replica))), lately);
+    proxy.release();
+    while asking.join_next().await.is_some() {}
+    effect(was_held, "there was no answer to come late")
 }
 
 /// All connections of a replica end, again and again.

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use futures_util::future::BoxFuture;
 use tokio::{runtime, sync::Semaphore};

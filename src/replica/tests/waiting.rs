@@ -1,0 +1,62 @@
+//! What this replica need not be told of its own changes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::script::{Dial, Script};
+use crate::{
+    domain::{
+        event::Revision,
+        replica::{Member, Row, Terms},
+    },
+    replica::barrier::Barrier,
+};
+
+const TERMS: Terms = Terms { lease: Duration::from_secs(4), stale: Duration::ZERO };
+
+/// Rows, none of which has applied anything.
+fn barrier(others: &[&str]) -> Barrier {
+    let script = Script::default();
+    let row = |name: &&str| Row {
+        member: Member { id: name.parse().unwrap(), incarnation: 1 },
+        applied: Revision(0),
+        lease_seq: 0,
+        terms: TERMS,
+    };
+    script.rows.lock().unwrap().extend(others.iter().map(row));
+    let dial = Arc::<Dial>::default();
+    dial.set(Duration::from_secs(1));
+    Barrier::new(Arc::new(script), dial, "own".parse().unwrap(), TERMS)
+}
+
+/// Whether a change is in force at a look at the rows.
+async fn is_in_force(barrier: &Barrier, revision: i64) -> bool {
+    let looked =
+        async { tokio::join!(barrier.wait(Revision(revision), None), barrier.read_once()) };
+    let Ok((outcome, ())) = timeout(Duration::from_secs(1), looked).await else { return false };
+    outcome.unwrap();
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_this_replica_to_be_told_of_what_it_has_done() {
+    let own = barrier(&["own"]);
+    own.note(Revision(5));
+    assert!(!is_in_force(&own, 4).await, "another change");
+    assert!(is_in_force(&own, 5).await);
+    assert!(!is_in_force(&own, 5).await, "asked for again, it may be of another history");
+    let others = barrier(&["own", "other"]);
+    others.note(Revision(5));
+    assert!(!is_in_force(&others, 5).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_changes_are_remembered_than_may_be_on_their_way() {
+    let own = barrier(&["own"]);
+    for revision in 1..=1_025 {
+        own.note(Revision(revision));
+    }
+    assert!(!is_in_force(&own, 1).await);
+    assert!(is_in_force(&own, 2).await && is_in_force(&own, 1_025).await);
+}

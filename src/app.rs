@@ -151,7 +151,6 @@ pub async fn open_store(settings: &Settings) -> Result<(Arc<Store>, Arc<Keyring>
         true => store.migrate().await?,
         false => store.check_schema().await?,
     }
-    // Before anything is written, which a standby refuses.
     store.report_durability().await?;
     let now = SystemClock.now().micros() / 1_000_000;
     let may_create = store.may_make_keyring().await?;
@@ -263,6 +262,8 @@ impl App {
     ) -> Result<Drained, AppError> {
         let (routes, reporter) = self.routes(settings)?;
         let limits = EdgeLimits::from(&settings.server);
+        // Before anybody can ask: a service that nothing was said of is not known.
+        report(&reporter, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let ending = {
             let (shutdown, stop) = (shutdown.clone(), stop.clone());
@@ -308,9 +309,8 @@ impl From<&ServerSettings> for EdgeLimits {
     }
 }
 
-/// Says whether questions are answered, again and again.
+/// Says when questions are no longer answered, and when they are again.
 async fn report_always(reporter: &HealthReporter, replica: Option<&Replica>) {
-    report(reporter, ServingStatus::Serving).await;
     let Some(replica) = replica else { return std::future::pending().await };
     loop {
         replica.until(false).await;

@@ -89,11 +89,6 @@ struct Counters {
     refused: AtomicU64,
 }
 
-/// Why a process does not answer from memory, nor at all.
-#[derive(Debug, thiserror::Error)]
-#[error("it is not certain that this process knows of every change")]
-struct MayNotAnswer;
-
 /// Finds keys: in memory on the thread that asks, else in the store on the back of the process.
 pub struct Cache {
     parts: Arc<Parts>,
@@ -198,11 +193,7 @@ impl FindKey for Cache {
 impl Parts {
     /// To be asked after an entry was judged by its stamp, with a permit from before that.
     fn check(&self, permit: Permit) -> Result<(), StoreError> {
-        if self.coherence.holds(permit) {
-            Ok(())
-        } else {
-            Err(StoreError::Unavailable(MayNotAnswer.into()))
-        }
+        if self.coherence.holds(permit) { Ok(()) } else { Err(StoreError::NoLease) }
     }
 
     fn counts(&self, entry: &Entry) -> bool {

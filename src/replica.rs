@@ -84,6 +84,9 @@ pub struct Replica {
     log: Arc<dyn SharedLog>,
     standing: Arc<Standing>,
     barrier: Arc<Barrier>,
+    /// Has it look at the log for its own changes, where there is no doorbell. Where there is one
+    /// it rings for these, too, and whether it does is to be seen.
+    rung: Option<Arc<Notify>>,
     seen: watch::Receiver<Seen>,
     durability: watch::Sender<Option<Durability>>,
     stop: CancellationToken,
@@ -111,14 +114,17 @@ impl Replica {
             seen: tell,
         };
         tasks.spawn_on(follower.run(stop.clone()), back);
-        if doorbell {
+        let rung = if doorbell {
             let log = Arc::clone(&log);
             tasks.spawn_on(doorbell::listen(log, rung, unrung, stop.clone()), back);
-        }
+            None
+        } else {
+            Some(rung)
+        };
         let (reader, stopped) = (Arc::clone(&barrier), stop.clone());
         tasks.spawn_on(async move { reader.read(stopped).await }, back);
         let durability = watch::Sender::default();
-        Arc::new(Self { id, log, standing, barrier, seen, durability, stop, tasks })
+        Arc::new(Self { id, log, standing, barrier, rung, seen, durability, stop, tasks })
     }
 
     /// What questions are answered by.
@@ -177,6 +183,14 @@ impl Replica {
     }
 }
 
+/// Whoever drops it without a word, as where the process cannot start after all, does not leave a
+/// replica behind that nobody asks, and that all others wait for when the process ends.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 #[async_trait]
 impl Coordinator for Replica {
     async fn commit(
@@ -189,6 +203,11 @@ impl Coordinator for Replica {
         // This replica need not be told by the log, nor be waited for.
         self.standing.note(revision, &subject);
         self.barrier.note(revision);
+        // Until the log has brought it, what is read of its subject does not count, and is read
+        // for every question.
+        if let Some(rung) = &self.rung {
+            rung.notify_one();
+        }
         Ok(revision)
     }
 

@@ -299,7 +299,7 @@ impl Records for Store {
     }
 
     async fn key(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {
-        listing::key(&self.readers, name).await
+        listing::key(&self.snapshot().await?, name).await
     }
 
     async fn keys(

@@ -7,6 +7,20 @@ use keyward::{domain::secret, proto::ErrorReason};
 const README: &str = include_str!("../README.md");
 
 #[test]
+fn the_claim_is_stated_in_the_words_that_are_tested() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let readme = words(README);
+    for claim in [
+        "*an Introspect that starts after a change returned OK is never answered from an older \
+         state, on any replica* (while the change is still in flight, one replica may already deny \
+         while another still allows)",
+        "On SQLite one process owns the file, and the same holds without leases",
+    ] {
+        assert!(readme.contains(&words(claim)), "{claim}");
+    }
+}
+
+#[test]
 fn the_settings_are_the_programs() {
     let table = README.split("<!-- settings -->").nth(1).expect("the README has settings");
     let table = table.split("<!-- end of settings -->").next().expect("and an end of them");

@@ -29,8 +29,6 @@ mod cluster;
 mod faults;
 #[path = "replicas/history.rs"]
 mod history;
-#[path = "replicas/keeper.rs"]
-mod keeper;
 #[path = "replicas/pace.rs"]
 mod pace;
 #[path = "postgres/server.rs"]

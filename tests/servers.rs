@@ -14,6 +14,8 @@ mod failover;
 mod fresh;
 #[path = "servers/healing.rs"]
 mod healing;
+#[path = "servers/left.rs"]
+mod left;
 #[path = "servers/metrics.rs"]
 mod metrics;
 #[path = "metrics/reader.rs"]
@@ -48,9 +50,20 @@ const LONG: Duration = Duration::from_secs(60);
 /// Sees to it that the database could not be asked, and that the caller is told to come again.
 #[track_caller]
 fn unavailable<T: std::fmt::Debug>(outcome: Result<Response<T>, Status>) {
+    refused(outcome, "STORE_UNAVAILABLE");
+}
+
+/// Sees to it that nothing is answered for want of a lease, and that the caller is told so.
+#[track_caller]
+fn without_lease<T: std::fmt::Debug>(outcome: Result<Response<T>, Status>) {
+    refused(outcome, "NO_LEASE");
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<Response<T>, Status>, reason: &str) {
     let status = outcome.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(status.get_details_error_info().unwrap().reason, "STORE_UNAVAILABLE");
+    assert_eq!(status.get_details_error_info().unwrap().reason, reason);
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
 }
 

@@ -100,7 +100,9 @@ conformance! {
         a_key_is_found_with_all_that_it_rests_on
         a_replaced_secret_finds_its_key_and_says_since_when
         every_change_is_seen_at_once
+        a_policy_whose_number_was_given_again_is_not_taken_for_the_one_before
         a_policy_that_would_be_refused_today_is_still_answered_by
+        a_policy_of_another_history_is_not_answered_by
         what_cannot_be_read_is_corrupt_and_not_quoted;
     events:
         events_are_filtered_and_paged

@@ -31,7 +31,8 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    /// Replicas that run begin anew where there is no such table, and then wait for it in vain.
+    /// Replicas that run renew no lease where there is no such table, and no change returns OK. Those
+    /// that run must be stopped before it is made again: nobody would wait for them.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let drop = Table::drop().table("replicas").if_exists().take();
         manager.drop_table(drop).await

@@ -58,7 +58,6 @@ fn on_server(
         },
         tls_authorities: tls_ca_file,
         read_connections: settings.read_connections,
-        write_connections: settings.write_connections,
         connect_timeout: settings.connect_timeout(),
         acquire_timeout: settings.acquire_timeout(),
         statement_timeout: settings.statement_timeout(),

@@ -104,6 +104,7 @@ fn again(error: &StoreError) -> StoreError {
         StoreError::Conflict => StoreError::Conflict,
         StoreError::Exists => StoreError::Exists,
         StoreError::Overloaded => StoreError::Overloaded,
+        StoreError::NoLease => StoreError::NoLease,
         StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
         StoreError::Corrupt(what) => StoreError::Corrupt(what.clone()),
         StoreError::NotInForce { revision, within } => {

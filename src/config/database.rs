@@ -35,8 +35,6 @@ pub struct DatabaseSettings {
     pub tls: TlsMode,
     /// Certificate authorities beside the system's, in PEM; empty: none.
     pub tls_ca_file: PathBuf,
-    /// Connections that write at once.
-    pub write_connections: u32,
     /// Milliseconds that the first connection may take.
     pub connect_timeout_ms: u64,
     /// Milliseconds to wait for a connection.
@@ -61,7 +59,6 @@ impl Default for DatabaseSettings {
             password_file: PathBuf::new(),
             tls: TlsMode::Verify,
             tls_ca_file: PathBuf::new(),
-            write_connections: 4,
             connect_timeout_ms: 5_000,
             acquire_timeout_ms: 3_000,
             statement_timeout_ms: 5_000,

@@ -250,12 +250,6 @@ pub static SETTINGS: &[Setting] = &[
         |s| s.database.tls_ca_file.to_string_lossy().into_owned(),
     ),
     number(
-        "database.write_connections",
-        1..=1_024,
-        "PostgreSQL: connections that write at once; their changes are made one after another all the same.",
-        |s| u64::from(s.database.write_connections),
-    ),
-    number(
         "database.connect_timeout_ms",
         1..=HOUR_MS,
         "PostgreSQL: milliseconds that the first connection may take; of later ones, `database.acquire_timeout_ms` is the bound.",

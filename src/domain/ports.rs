@@ -32,6 +32,9 @@ pub enum StoreError {
     /// More look-ups wait for the database than it can take. This one was not made.
     #[error("too many look-ups wait for the database")]
     Overloaded,
+    /// The database was not heard of for so long that changes may have been missed.
+    #[error("changes may have been missed: the database was not heard of for too long")]
+    NoLease,
     /// What the database holds cannot be.
     #[error("the database holds what cannot be: {0}")]
     Corrupt(String),

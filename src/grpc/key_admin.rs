@@ -23,8 +23,9 @@ use crate::{
     proto::{key_admin_server::KeyAdmin, *},
 };
 
-/// How many calls are carried out at once; others wait for their turn. Each waits for the
-/// one connection that writes anyway, and must not keep questions of `Introspect` waiting.
+/// How many calls that change something are carried out at once, and how many that do not; others
+/// wait for their turn, and must not keep questions of `Introspect` waiting. Apart from each other,
+/// for a change may wait for a replica as long as its caller does.
 const CALLS_MAX: usize = 64;
 
 /// How much of the time that is left is kept for the answer to reach its caller: this part, and
@@ -37,13 +38,15 @@ pub struct KeyAdminService {
     admin: Arc<Admin>,
     back: Back,
     stopwatch: Arc<dyn Stopwatch>,
-    places: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
+    readings: Arc<Semaphore>,
 }
 
 impl KeyAdminService {
     /// The service over these use cases, carried out there.
     pub fn new(admin: Arc<Admin>, back: Back, stopwatch: Arc<dyn Stopwatch>) -> Self {
-        Self { admin, back, stopwatch, places: Arc::new(Semaphore::new(CALLS_MAX)) }
+        let [changes, readings] = [(); 2].map(|()| Arc::new(Semaphore::new(CALLS_MAX)));
+        Self { admin, back, stopwatch, changes, readings }
     }
 
     /// Until when the caller of a request waits for what it can still hear.
@@ -54,9 +57,10 @@ impl KeyAdminService {
         Some(self.stopwatch.now().after(heard))
     }
 
-    /// Carries out a use case in the name of the caller.
+    /// Carries out a use case in the name of the caller, when there is a place among these.
     async fn call<M, T, F>(
         &self,
+        places: &Arc<Semaphore>,
         request: Request<M>,
         act: impl FnOnce(Arc<Admin>, Caller, M) -> F,
     ) -> Result<Response<T>, Status>
@@ -64,7 +68,7 @@ impl KeyAdminService {
         T: Send + 'static,
         F: Future<Output = Result<T, AdminError>> + Send + 'static,
     {
-        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = Arc::clone(places).acquire_owned().await;
         // Asked once there is a place: what was revoked while the call waited counts.
         let caller = caller(&request).await?;
         let caller = match self.patience(&request) {
@@ -91,14 +95,14 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreatePolicyRequest>,
     ) -> Answer<CreatePolicyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin.create_policy(&caller, &policy::create(message)).await.map(policy::created)
         })
         .await
     }
 
     async fn get_policy(&self, request: Request<GetPolicyRequest>) -> Answer<Policy> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.get_policy(&caller, &message.name).await.map(policy::policy)
         })
         .await
@@ -108,7 +112,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Answer<ListPoliciesResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.list_policies(&caller, &policy::list(message)).await.map(policy::listed)
         })
         .await
@@ -118,7 +122,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdatePolicyRequest>,
     ) -> Answer<UpdatePolicyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin.update_policy(&caller, &policy::update(message)).await.map(policy::updated)
         })
         .await
@@ -128,7 +132,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreateWorkspaceRequest>,
     ) -> Answer<CreateWorkspaceResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .create_workspace(&caller, &workspace::create(message))
                 .await
@@ -138,7 +142,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_workspace(&self, request: Request<GetWorkspaceRequest>) -> Answer<Workspace> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.get_workspace(&caller, &message.name).await.map(workspace::workspace)
         })
         .await
@@ -148,7 +152,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListWorkspacesRequest>,
     ) -> Answer<ListWorkspacesResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.list_workspaces(&caller, &workspace::list(message)).await.map(workspace::listed)
         })
         .await
@@ -158,7 +162,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdateWorkspaceRequest>,
     ) -> Answer<UpdateWorkspaceResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .update_workspace(&caller, &workspace::update(message))
                 .await
@@ -171,7 +175,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<SuspendWorkspaceRequest>,
     ) -> Answer<Workspace> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .suspend_workspace(&caller, &workspace::suspend(message), true)
                 .await
@@ -184,7 +188,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ResumeWorkspaceRequest>,
     ) -> Answer<Workspace> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .suspend_workspace(&caller, &workspace::resume(message), false)
                 .await
@@ -197,7 +201,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreatePrincipalRequest>,
     ) -> Answer<CreatePrincipalResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .create_principal(&caller, &principal::create(message))
                 .await
@@ -207,7 +211,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_principal(&self, request: Request<GetPrincipalRequest>) -> Answer<Principal> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.get_principal(&caller, &message.name).await.map(principal::principal)
         })
         .await
@@ -217,7 +221,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListPrincipalsRequest>,
     ) -> Answer<ListPrincipalsResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             let (parent, paging) = principal::list(message);
             admin.list_principals(&caller, &parent, &paging).await.map(principal::listed)
         })
@@ -228,7 +232,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdatePrincipalRequest>,
     ) -> Answer<UpdatePrincipalResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .update_principal(&caller, &principal::update(message))
                 .await
@@ -241,7 +245,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<DisablePrincipalRequest>,
     ) -> Answer<Principal> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .disable_principal(&caller, &principal::disable(message), true)
                 .await
@@ -254,7 +258,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<EnablePrincipalRequest>,
     ) -> Answer<Principal> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             admin
                 .disable_principal(&caller, &principal::enable(message), false)
                 .await
@@ -271,7 +275,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn create_key(&self, request: Request<CreateKeyRequest>) -> Answer<CreateKeyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             let done = admin.create_key(&caller, &keys::create(message)).await?;
             Ok(keys::created(done, admin.now()))
         })
@@ -286,7 +290,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_key(&self, request: Request<GetKeyRequest>) -> Answer<Key> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             let done = admin.get_key(&caller, &message.name).await?;
             Ok(key::key(done, admin.now()))
         })
@@ -294,7 +298,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Answer<ListKeysResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             let done = admin.list_keys(&caller, &keys::list(message)).await?;
             Ok(keys::listed(done, admin.now()))
         })
@@ -302,7 +306,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn update_key(&self, request: Request<UpdateKeyRequest>) -> Answer<UpdateKeyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             let done = admin.update_key(&caller, &keys::update(message)).await?;
             Ok(keys::updated(done, admin.now()))
         })
@@ -310,7 +314,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn rotate_key(&self, request: Request<RotateKeyRequest>) -> Answer<RotateKeyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             let done = admin.rotate_key(&caller, &keys::rotate(message)).await?;
             Ok(keys::rotated(done, admin.now()))
         })
@@ -318,7 +322,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn revoke_key(&self, request: Request<RevokeKeyRequest>) -> Answer<Key> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.changes, request, |admin, caller, message| async move {
             let done = admin.revoke_key(&caller, &keys::revoke(message)).await?;
             Ok(key::key(done, admin.now()))
         })
@@ -336,7 +340,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<IdentifyKeyRequest>,
     ) -> Answer<IdentifyKeyResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             let done = admin.identify_key(&caller, &message.secret).await?;
             Ok(keys::identified(done, admin.now()))
         })
@@ -348,7 +352,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
-        self.call(request, |admin, caller, message| async move {
+        self.call(&self.readings, request, |admin, caller, message| async move {
             admin.list_events(&caller, &event::list(message)).await.map(event::listed)
         })
         .await

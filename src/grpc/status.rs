@@ -234,6 +234,12 @@ impl From<StoreError> for Status {
                 let message = "the database cannot be asked; a change may have been made: try again with the same request_id";
                 status(Code::Unavailable, message, details)
             }
+            StoreError::NoLease => {
+                let mut details = info(ErrorReason::NoLease, []);
+                details.set_retry_info(Some(STORE_RETRY_DELAY));
+                let message = "this replica has not reached the database for so long that it may have missed changes; nothing was done: ask another, or try again";
+                status(Code::Unavailable, message, details)
+            }
             StoreError::Overloaded => {
                 let mut details = info(ErrorReason::TooManyLookUps, []);
                 details.set_retry_info(Some(LOOK_UP_RETRY_DELAY));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cause;
@@ -26,6 +26,8 @@ use crate::{
 
 /// How often the rows are read while somebody waits.
 const INTERVAL: Duration = Duration::from_millis(3);
+/// How long at the least it is between two readings, however many come to wait.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// How many changes are remembered of which this replica knows without the log: as many as may be
 /// on their way at once. Of one that is forgotten it waits to be told, like everybody.
 const NOTED_MAX: usize = 1_024;
@@ -42,6 +44,8 @@ pub(super) struct Barrier {
     waiting: AtomicUsize,
     wanted: Notify,
     rows: watch::Sender<Reading>,
+    /// Held by who evicts.
+    evicting: AsyncMutex<()>,
 }
 
 /// The rows, as they were at one moment.
@@ -85,7 +89,8 @@ impl Barrier {
     ) -> Self {
         let (waiting, wanted) = (AtomicUsize::new(0), Notify::new());
         let noted = Mutex::default();
-        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows: watch::Sender::default() }
+        let (rows, evicting) = (watch::Sender::default(), AsyncMutex::default());
+        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows, evicting }
     }
 
     /// This replica knows of a change: who waits for it next need not wait for this one.
@@ -113,7 +118,12 @@ impl Barrier {
                 self.wanted.notified().await;
                 while self.waiting.load(SeqCst) > 0 {
                     self.read_once().await;
-                    tokio::time::sleep(INTERVAL).await;
+                    tokio::time::sleep(INTERVAL_MIN).await;
+                    tokio::select! {
+                        // Who comes now needs rows that are read from now on.
+                        () = self.wanted.notified() => {}
+                        () = tokio::time::sleep(INTERVAL - INTERVAL_MIN) => {}
+                    }
                 }
             }
         };
@@ -147,7 +157,7 @@ impl Barrier {
         revision: Revision,
         until: Option<Moment>,
     ) -> Result<(), StoreError> {
-        // No later than the commit, as seen from here: what counts is only that it is not earlier.
+        // Not before the commit, which is all that counts.
         let committed = self.stopwatch.now();
         if mutants::on(Mutant::NoWait) {
             return Ok(());
@@ -207,6 +217,8 @@ impl Barrier {
     /// Takes away the rows of those that were not heard of for so long that their lease is over,
     /// so that nobody else waits for them.
     async fn evict(&self, late: &[&Row], seen: &HashMap<Id, Row>) {
+        // However many have waited for the same, the renewal of the lease finds a connection.
+        let Ok(_alone) = self.evicting.try_lock() else { return };
         for row in late {
             let Some(silent) = seen.get(&row.member.id).filter(|seen| *seen == *row) else {
                 continue;

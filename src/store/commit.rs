@@ -25,7 +25,11 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
 };
 
-use super::{Home, bounded::Bounded, error::is_of_a_row};
+use super::{
+    Home,
+    bounded::Bounded,
+    error::{is_of_a_row, took_too_long},
+};
 use crate::domain::{
     event::Revision,
     ports::{Change, Guard, NewRequest, RememberedAs, StoreError},
@@ -78,19 +82,36 @@ pub struct Committed {
 
 type Outcome = Result<Revision, StoreError>;
 
+type Cause = Arc<dyn Error + Send + Sync>;
+
 /// Why nothing is known to have been done.
 enum Failure {
     /// A statement was refused, for which one alone may be to blame. Nothing was done.
     Refused(StoreError),
+    /// A statement took too long, maybe for how many there are. Nothing was done.
+    TookTooLong(Cause),
     /// Another would fail as well, or it is not known what was done.
-    Lost(Arc<dyn Error + Send + Sync>),
+    Lost(Cause),
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Unavailable(cause) if took_too_long(&*cause) => {
+                Self::TookTooLong(cause.into())
+            }
             StoreError::Unavailable(cause) if !is_of_a_row(&*cause) => Self::Lost(cause.into()),
             error => Self::Refused(error),
+        }
+    }
+}
+
+impl Failure {
+    /// Of the wait for the counter: whoever holds it does so for one as for many.
+    fn of_the_wait(error: StoreError) -> Self {
+        match Self::from(error) {
+            Self::TookTooLong(cause) => Self::Lost(cause),
+            failure => failure,
         }
     }
 }
@@ -120,22 +141,25 @@ impl Committer {
                 self.changes.fetch_add(changes, Ordering::Relaxed);
                 Ok(outcomes)
             }
-            Err(refused) => {
-                // Where even this fails, the drop has the connection roll back.
-                _ = transaction.rollback().await;
-                Err(refused.into())
+            Err(failure) => {
+                // Nobody waits for a server that may not answer: the drop has the connection roll
+                // back, also where it fails here.
+                if !matches!(failure, Failure::Lost(_)) {
+                    _ = transaction.rollback().await;
+                }
+                Err(failure)
             }
         }
     }
 
-    /// Each in a transaction of its own, until the database is lost.
+    /// Each in a transaction of its own, until the database is lost or takes too long for one.
     async fn one_by_one(&self, works: &[Work]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
             match self.attempt(slice::from_ref(work)).await {
                 Ok(outcome) => outcomes.extend(outcome),
                 Err(Failure::Refused(error)) => outcomes.push(Err(error)),
-                Err(Failure::Lost(cause)) => {
+                Err(Failure::TookTooLong(cause) | Failure::Lost(cause)) => {
                     outcomes.extend(lost(&cause, works.len() - outcomes.len()));
                     break;
                 }
@@ -165,14 +189,16 @@ impl Make for Committer {
     async fn make(&self, works: Vec<Work>) -> Vec<Outcome> {
         match self.attempt(&works).await {
             Ok(outcomes) => outcomes,
-            Err(Failure::Refused(_)) if works.len() > 1 => self.one_by_one(&works).await,
+            Err(Failure::Refused(_) | Failure::TookTooLong(_)) if works.len() > 1 => {
+                self.one_by_one(&works).await
+            }
             Err(Failure::Refused(error)) => vec![Err(error)],
-            Err(Failure::Lost(cause)) => lost(&cause, works.len()),
+            Err(Failure::TookTooLong(cause) | Failure::Lost(cause)) => lost(&cause, works.len()),
         }
     }
 }
 
-fn lost(cause: &Arc<dyn Error + Send + Sync>, count: usize) -> Vec<Outcome> {
+fn lost(cause: &Cause, count: usize) -> Vec<Outcome> {
     let error = || Err(StoreError::Unavailable(Box::new(Arc::clone(cause))));
     std::iter::repeat_with(error).take(count).collect()
 }
@@ -192,8 +218,9 @@ pub(super) async fn begin(
 async fn apply(
     transaction: &Bounded<DatabaseTransaction>,
     works: &[Work],
-) -> Result<(Vec<Outcome>, u64), StoreError> {
-    let seen = Seen::read(transaction, works).await?;
+) -> Result<(Vec<Outcome>, u64), Failure> {
+    let counter = seen::hold_counter(transaction).await.map_err(Failure::of_the_wait)?;
+    let seen = Seen::read(transaction, counter, works).await?;
     let (outcomes, writes) = judge(works, seen)?;
     let changes = writes.changes();
     writes.apply(transaction).await?;

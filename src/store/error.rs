@@ -18,6 +18,8 @@ const CORRUPTED: [&str; 2] = ["XX001", "XX002"];
 const IN_THE_WAY: [&str; 2] = ["40001", "40P01"];
 /// PostgreSQL's classes for values that cannot be, broken constraints and what triggers refuse.
 const OF_A_ROW: [&str; 3] = ["22", "23", "P0"];
+/// PostgreSQL's code for what took longer than a statement may: `query_canceled`.
+const TOOK_TOO_LONG: &str = "57014";
 /// SQLite's primary result code for a broken constraint and for what triggers refuse.
 const OF_A_ROW_IN_A_FILE: i32 = 19;
 
@@ -57,18 +59,34 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
 /// Whether a statement was refused for what it would have written, so that without one row it may
 /// be done; and not for the state of the database, in which the next one would fail as well.
 pub(super) fn is_of_a_row(cause: &(dyn Error + 'static)) -> bool {
-    let Some(
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)),
-    ) = cause.downcast_ref()
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(cause) = &**cause else { return false };
+    let Some(cause) = said_by_the_database(cause) else { return false };
     let Some(code) = cause.code() else { return false };
     if cause.try_downcast_ref::<PgDatabaseError>().is_some() {
         return OF_A_ROW.iter().any(|class| code.starts_with(class));
     }
     code.parse::<i32>().is_ok_and(|code| code & 0xff == OF_A_ROW_IN_A_FILE)
+}
+
+/// Whether the server gave a statement up because it took too long. Nothing was changed.
+pub(super) fn took_too_long(cause: &(dyn Error + 'static)) -> bool {
+    let cause = said_by_the_database(cause);
+    let cause = cause.and_then(|cause| cause.try_downcast_ref::<PgDatabaseError>());
+    cause.is_some_and(|cause| cause.code() == TOOK_TOO_LONG)
+}
+
+fn said_by_the_database<'a>(
+    cause: &'a (dyn Error + 'static),
+) -> Option<&'a (dyn DatabaseError + 'static)> {
+    let Some(
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)),
+    ) = cause.downcast_ref()
+    else {
+        return None;
+    };
+    match &**cause {
+        sqlx::Error::Database(cause) => Some(&**cause),
+        _ => None,
+    }
 }
 
 /// What it means that a transaction could not be begun or ended: in doubt, that it

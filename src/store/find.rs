@@ -27,9 +27,10 @@ use crate::domain::{
 /// The most compiled policies that are kept.
 const POLICIES_MAX: u64 = 64;
 
-/// Compiled policies by identifier and revision. An entry is right for ever, for a
-/// policy never changes without a new revision.
-pub(super) struct Policies(Cache<(String, i64), Arc<CompiledPolicy>>);
+/// Compiled policies by identifier, and by the revision and the moment of the last change. An
+/// entry is right for ever, for a policy never changes without new ones: a database that was set
+/// back gives revisions again, but at another moment.
+pub(super) struct Policies(Cache<(String, i64, i64), Arc<CompiledPolicy>>);
 
 /// What a look-up came to.
 pub(super) enum Found {
@@ -59,7 +60,9 @@ impl Policies {
         let replaced = optional(row.try_get("", REPLACED).map_err(store_error)?);
         let facts = Facts { replaced, ..facts(&row)? };
         let (policy, revision) = &facts.policy;
-        let Some(compiled) = self.compiled(db, policy.policy.as_str(), revision.0).await? else {
+        let time = row.try_get("", POLICY_TIME).map_err(store_error)?;
+        let entry = (policy.policy.to_string(), revision.0, time);
+        let Some(compiled) = self.compiled(db, entry).await? else {
             return Ok(Found::Moved);
         };
         Ok(Found::Key(Arc::new(LiveKey::new(facts, compiled))))
@@ -86,7 +89,7 @@ impl Policies {
         else {
             return Ok(None);
         };
-        let compiled = self.0.get(&(id.to_owned(), revision));
+        let compiled = self.0.get(&(id.to_owned(), revision, update_time));
         let (value, revision, update_time) = match compiled {
             Some(compiled) => (compiled, revision, update_time),
             None => {
@@ -105,7 +108,7 @@ impl Policies {
 
     /// The policy of a row, compiled at most once.
     fn compile(&self, row: &policy::Model) -> Result<Arc<CompiledPolicy>, StoreError> {
-        let entry = (row.id.clone(), row.revision);
+        let entry = entry(row);
         if let Some(compiled) = self.0.get(&entry) {
             return Ok(compiled);
         }
@@ -117,25 +120,30 @@ impl Policies {
         Ok(compiled)
     }
 
-    /// The policy as of a revision; nothing where it is of another by now.
+    /// The policy as of its last change; nothing where it was changed by now.
     async fn compiled(
         &self,
         db: &impl ConnectionTrait,
-        id: &str,
-        revision: i64,
+        wanted: (String, i64, i64),
     ) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
-        if let Some(compiled) = self.0.get(&(id.to_owned(), revision)) {
+        if let Some(compiled) = self.0.get(&wanted) {
             return Ok(Some(compiled));
         }
-        let row = policy::Entity::find_by_id(id).one(db).await.map_err(store_error)?;
-        row.filter(|row| row.revision == revision).map(|row| self.compile(&row)).transpose()
+        let row = policy::Entity::find_by_id(&wanted.0).one(db).await.map_err(store_error)?;
+        row.filter(|row| entry(row) == wanted).map(|row| self.compile(&row)).transpose()
     }
+}
+
+/// What a row is kept by.
+fn entry(row: &policy::Model) -> (String, i64, i64) {
+    (row.id.clone(), row.revision, row.update_time)
 }
 
 const KEY: &str = "key_";
 const WORKSPACE: &str = "workspace_";
 const PRINCIPAL: &str = "principal_";
 const POLICY_REVISION: &str = "policy_revision";
+const POLICY_TIME: &str = "policy_time";
 const REPLACED: &str = "replaced";
 
 /// The facts of a row with the columns of [`joined`]; the secret is one that nothing replaced.
@@ -182,6 +190,7 @@ pub(super) fn joined() -> SelectStatement {
     columns::<principal::Entity>(&mut select, PRINCIPAL);
     select
         .expr_as(policy(policy::Column::Revision), POLICY_REVISION)
+        .expr_as(policy(policy::Column::UpdateTime), POLICY_TIME)
         .from(key::Entity)
         .join(
             JoinType::InnerJoin,

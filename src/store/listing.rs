@@ -28,11 +28,9 @@ pub(super) async fn key(
     name: &KeyName,
 ) -> Result<Option<KeyRecord>, StoreError> {
     let id = (name.workspace.to_string(), name.key.to_string());
-    // One statement, and so of one moment.
-    let rows = Entity::find_by_id(id).find_with_related(secret::Entity).all(db).await;
-    let row = rows.map_err(store_error)?.into_iter().next();
-    row.map(|(key, secrets)| record(key, secrets.into_iter().map(SecretRecord::from).collect()))
-        .transpose()
+    let row = Entity::find_by_id(id).one(db).await.map_err(store_error)?;
+    let records = with_secrets(db, &name.workspace, row.into_iter().collect()).await?;
+    Ok(records.into_iter().next())
 }
 
 pub(super) async fn keys(

@@ -6,7 +6,10 @@ use futures_util::FutureExt as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
     TransactionTrait as _,
-    sqlx::postgres::{PgConnectOptions, PgSslMode},
+    sqlx::{
+        Row as _,
+        postgres::{PgConnectOptions, PgConnection, PgSslMode},
+    },
 };
 use zeroize::Zeroizing;
 
@@ -20,6 +23,9 @@ use super::{
 
 /// How much later than the server this side gives a statement up.
 const GRACE: Duration = Duration::from_millis(500);
+/// How many connections write. All changes that wait are made on one; until that is given back,
+/// which takes a question more, the next ones are made on the other.
+const WRITE_CONNECTIONS: u32 = 2;
 /// From this long unused on, a connection is tried before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(1);
 /// How many statements a connection remembers. Those of a group of changes have a text for each
@@ -30,10 +36,14 @@ const MIGRATION_LOCK: i64 = 0x6b65_7977_6172_6401;
 /// In what durability the server gives a commit, and who it is.
 const ABOUT: &str = "SELECT current_setting('synchronous_commit') AS synchronous_commit, \
     current_setting('fsync') AS fsync, current_setting('synchronous_standby_names') AS standbys, \
-    current_setting('server_version') AS version, pg_is_in_recovery() AS is_standby";
+    current_setting('server_version') AS version";
 /// A commit that is acknowledged before it is on the disk is none. What asks for more stays.
-const SYNCHRONOUS: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+const SYNCHRONOUS: &str = "SELECT pg_is_in_recovery() AS is_standby, \
+    CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') \
+    THEN set_config('synchronous_commit', 'on', false) END";
+/// Why a connection is not used.
+const IS_STANDBY: &str =
+    "this PostgreSQL is a standby, from which nothing is read: it may lack what was acknowledged";
 
 /// Where a PostgreSQL database is and how it is used.
 #[derive(Clone)]
@@ -54,8 +64,6 @@ pub struct PostgresOptions {
     pub tls_authorities: Option<PathBuf>,
     /// How many reads run at the same time; at least one.
     pub read_connections: u32,
-    /// How many changes are under way at the same time; at least one.
-    pub write_connections: u32,
     /// How long the first connection may take.
     pub connect_timeout: Duration,
     /// How long a read or a change waits for a connection before it is unavailable.
@@ -193,7 +201,7 @@ fn connections(options: &PostgresOptions, purpose: Use) -> u32 {
     match purpose {
         Use::Trying => 1,
         Use::Reading => options.read_connections.max(1),
-        Use::Writing => options.write_connections.max(1),
+        Use::Writing => WRITE_CONNECTIONS,
         // One holds the lock, one does the work.
         Use::Migrating => 2,
         Use::Following(most) => most,
@@ -220,14 +228,23 @@ async fn connect(options: &PostgresOptions, purpose: Use) -> Result<DatabaseConn
             session.clone().disable_statement_logging()
         })
         .map_sqlx_postgres_pool_opts(move |pool| {
-            pool.after_connect(|connection, _| {
-                async move {
-                    sea_orm::sqlx::query(SYNCHRONOUS).execute(connection).await.map(|_| ())
-                }
-                .boxed()
-            })
+            pool.after_connect(move |connection, _| begin_session(connection, is_lazy).boxed())
         });
     Database::connect(connect).await
+}
+
+/// Sees to it that commits are on the disk; and of what is in use, that its server is the primary.
+/// A standby shows what is older than its replica's stamp, and an entry of that would count. It
+/// never becomes one while it is connected: that takes a restart.
+async fn begin_session(
+    connection: &mut PgConnection,
+    is_in_use: bool,
+) -> Result<(), sea_orm::sqlx::Error> {
+    let row = sea_orm::sqlx::query(SYNCHRONOUS).fetch_one(connection).await?;
+    match is_in_use && row.try_get("is_standby")? {
+        true => Err(sea_orm::sqlx::Error::Configuration(IS_STANDBY.into())),
+        false => Ok(()),
+    }
 }
 
 /// What each connection is opened with. What the environment or a password file of the user
@@ -291,9 +308,6 @@ pub(super) async fn report(db: &impl ConnectionTrait, place: &Place) -> Result<(
     );
     if fsync != "on" || !matches!(synchronous_commit.as_str(), "on" | "remote_apply") {
         tracing::warn!("PostgreSQL acknowledges changes that a loss of power may undo");
-    }
-    if row.try_get("", "is_standby")? {
-        tracing::warn!("this PostgreSQL is a standby: no change can be made until it is promoted");
     }
     Ok(())
 }

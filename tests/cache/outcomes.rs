@@ -205,7 +205,7 @@ async fn without_a_lease_nothing_is_answered_neither_from_memory_nor_from_a_read
     world
         .between
         .expect(Before::FindReturns, async move { ending.is_over.store(true, Ordering::SeqCst) });
-    let unavailable = |found| matches!(found, Err(StoreError::Unavailable(_)));
+    let unavailable = |found| matches!(found, Err(StoreError::NoLease));
     assert!(unavailable(cache.find_key(&world.digest()).await.map(drop)));
     let finds = world.finds();
     assert!(unavailable(cache.find_key(&world.digest()).await.map(drop)));

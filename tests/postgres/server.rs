@@ -1,25 +1,41 @@
 //! A PostgreSQL server of a test's own, which it may stop and kill.
 
+#[path = "keeper.rs"]
+pub(crate) mod keeper;
+
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     process::{Command, Output},
 };
 
+use keeper::Keeper;
 use tempfile::TempDir;
+
+const CONTROL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/ctl");
 
 /// A running server. It ends with the value.
 pub(crate) struct Server {
     pub(crate) directory: TempDir,
     /// The address of a database from which others may be made.
     pub(crate) url: String,
+    keeper: Keeper,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut server = Self { directory, url: String::new() };
+        let mut server = Self::nowhere();
         server.url = server.control("start");
         server
+    }
+
+    /// One that was not started yet. It ends with this process, also where that is killed.
+    fn nowhere() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start();
+        let path = directory.path().display();
+        keeper.does(&format!("'{CONTROL}' stop '{path}'; rm -rf '{path}'"));
+        Self { directory, url: String::new(), keeper }
     }
 
     /// Starts it where it was killed.
@@ -43,8 +59,7 @@ impl Server {
 
     /// One that follows it, and reads what it has.
     pub(crate) fn standby(&self) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut standby = Self { directory, url: String::new() };
+        let mut standby = Self::nowhere();
         let path = self.directory.path().to_str().unwrap();
         standby.url = standby.control_with("standby", &[path]);
         standby
@@ -71,9 +86,14 @@ impl Server {
         rest.split_once('/').unwrap().0.parse().unwrap()
     }
 
+    /// What becomes of it where this process is killed: whether it was ended, and where it was.
+    pub(crate) fn leave(mut self) -> (bool, SocketAddr, PathBuf) {
+        let (address, directory) = (self.address(), self.directory.path().to_owned());
+        (self.keeper.ends(), address, directory)
+    }
+
     fn run(&self, command: &str, more: &[&str]) -> Output {
-        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/ctl");
-        Command::new(program).arg(command).arg(self.directory.path()).args(more).output().unwrap()
+        Command::new(CONTROL).arg(command).arg(self.directory.path()).args(more).output().unwrap()
     }
 
     fn control(&self, command: &str) -> String {

@@ -285,9 +285,10 @@ impl Changer {
                 let to = Own { constraint: self.another(own.constraint), ..own };
                 self.update(&key, "update constraint", "constraint", to).await;
             }
-            // While things break, an end that is near may be over before it is set.
+            // While things break, an end that is near may be over before it is set. Otherwise most
+            // are near: there are few such changes in a short run, and all that it shows of ends.
             choice => {
-                let near = choice == 13 && self.tally.is_quiet();
+                let near = choice < 15 && self.tally.is_quiet();
                 let expire = match (near, own.expire) {
                     (true, _) => Some(wall() + NEAR),
                     (false, Some(_)) => None,

@@ -12,9 +12,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
     caller::Caller,
-    keeper::Keeper,
     pace::Pace,
-    postgres::Server,
+    postgres::{Server, keeper::Keeper},
     process::{Deployment, Serving, variable},
     proxy::Proxy,
 };
@@ -50,7 +49,6 @@ impl Cluster {
     pub(crate) async fn start(pace: &Pace) -> Self {
         let keeper = Keeper::start();
         let server = Server::start();
-        keeper.stops(server.directory.path());
         let mut proxies = Vec::new();
         for _ in 0..REPLICAS {
             proxies.push(Proxy::start(server.address()).await);
@@ -89,7 +87,11 @@ impl Cluster {
         let mut variables = self.variables.clone();
         variables.push((variable("database.url"), url));
         let serving = self.deployment.start_with(ServingStatus::Serving, &variables).await;
-        self.keeper.kills(serving.child.id());
+        // Unless its number is another's by then.
+        let process = serving.child.id();
+        self.keeper.does(&format!(
+            "case $(cat /proc/{process}/comm 2>/dev/null) in keyward*) kill -KILL {process};; esac"
+        ));
         let endpoint = Endpoint::from_shared(format!("http://{}", serving.address)).unwrap();
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
         let caller = Some(Caller::on(channel, &self.root_secret));
@@ -105,7 +107,6 @@ impl Cluster {
     pub(crate) async fn standby(&self) -> Server {
         let standby = tokio::task::block_in_place(|| {
             let standby = self.server().standby();
-            self.keeper.stops(standby.directory.path());
             self.server().set("synchronous_standby_names", &format!("\"{}\"", standby.name()));
             standby
         });

@@ -9,6 +9,8 @@ use crate::{faults::Fault, tally::Figures};
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) changes: u64,
+    /// Changes that the log has.
+    pub(crate) events: u64,
     pub(crate) answers: u64,
     pub(crate) took: Duration,
     pub(crate) figures: Figures,
@@ -46,6 +48,7 @@ impl Report {
         let report = json!({
             "seed": self.seed,
             "changes": self.changes,
+            "events": self.events,
             "answers": self.answers,
             "violations": figures.violations,
             "faults": figures.faults,
@@ -75,6 +78,8 @@ impl Report {
     pub(crate) fn check(&self) {
         let figures = &self.figures;
         assert_eq!(figures.violations, 0, "{:#?}", figures.told);
+        // Each was asked for until it was done: none may be lost, nor be made twice.
+        assert_eq!(self.events, self.changes, "events, and changes that returned OK");
         let (is_unbroken, said) = &self.verified;
         assert!(is_unbroken, "{said}");
         let quiet = &figures.quiet_failures;

@@ -38,6 +38,8 @@ pub(crate) struct Run {
     random: Random,
     clocks: Clocks,
     begun: Instant,
+    /// How many events there were before the first change.
+    events_before: i64,
     tenants: Vec<Arc<Tenant>>,
     /// By tenant, whoever changes its keys and whoever what they share.
     changers: Vec<(Changer, bool)>,
@@ -64,10 +66,16 @@ pub(crate) async fn until(within: Duration, mut is_so: impl FnMut() -> bool) -> 
     true
 }
 
+/// How many changes the log has.
+async fn events(cluster: &Cluster) -> i64 {
+    cluster.database().await.number("SELECT count(*) FROM events", Vec::new()).await
+}
+
 impl Run {
     pub(crate) async fn start(pace: Pace, seed: u64) -> Self {
         let (clocks, begun) = (Clocks::now(), Instant::now());
         let cluster = Arc::new(Cluster::start(&pace).await);
+        let events_before = events(&cluster).await;
         let tally = Arc::new(Tally::default());
         let mut random = Random::new(seed);
         let patience = pace.patience;
@@ -88,7 +96,19 @@ impl Run {
         let mut on_stage = changer("stage", None);
         on_stage.furnish(1).await;
         let stage = Stage::new(on_stage, changer("hot", None));
-        Self { pace, cluster, tally, seed, random, clocks, begun, tenants, changers, stage }
+        Self {
+            pace,
+            cluster,
+            tally,
+            seed,
+            random,
+            clocks,
+            begun,
+            events_before,
+            tenants,
+            changers,
+            stage,
+        }
     }
 
     /// Goes through everything, and tells what came of it.
@@ -103,7 +123,7 @@ impl Run {
             for faults in self.pace.faults.clone().chunks(self.pace.faults_between) {
                 for fault in faults {
                     if self.is_over() {
-                        return self.report();
+                        return self.report().await;
                     }
                     self.round(Some(*fault)).boxed().await;
                 }
@@ -114,18 +134,20 @@ impl Run {
         while !self.is_over() && self.tally.changes() < wanted {
             self.round(None).boxed().await;
         }
-        self.report()
+        self.report().await
     }
 
     fn is_over(&self) -> bool {
         self.pace.search.is_some() && self.tally.figures().violations > 0
     }
 
-    fn report(self) -> Report {
+    async fn report(self) -> Report {
         let verified = self.cluster.verify();
+        let events = events(&self.cluster).await - self.events_before;
         Report {
             seed: self.seed,
             changes: self.tally.changes(),
+            events: u64::try_from(events).unwrap(),
             answers: self.tally.answers.load(Ordering::SeqCst),
             took: self.begun.elapsed(),
             figures: self.tally.figures(),

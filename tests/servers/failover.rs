@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use keyward::proto;
+use keyward::{
+    config::Settings,
+    domain::ports::{Page, Records as _, StoreError},
+    proto,
+    store::Store,
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -200,4 +205,58 @@ async fn a_lagging_standby_lacks_changes_and_every_replica_forgets_them() {
     pair.revoke(0, "one", &format!("{ID}3")).await;
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Revoked; 2]);
     assert!(pair.deployment.run(&["events", "verify"]).status.success());
+}
+
+/// A store at this address, that does not wait for long.
+async fn store(url: &str) -> Store {
+    let variables = [("URL", url), ("ACQUIRE_TIMEOUT_MS", "500")]
+        .map(|(name, value)| (format!("KEYWARD__DATABASE__{name}"), value.to_owned()));
+    let settings = Settings::load(None, variables.into_iter()).unwrap();
+    keyward::app::open_database(&settings).await.unwrap()
+}
+
+/// Waits until the last table that is made is there.
+async fn has_tables(url: &str) {
+    use sea_orm::ConnectionTrait as _;
+    let waiting = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            let Ok(connection) = sea_orm::Database::connect(url).await else { continue };
+            let asked = connection.execute_unprepared("SELECT 1 FROM replicas").await;
+            connection.close().await.unwrap();
+            if asked.is_ok() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap();
+}
+
+/// It may show less than a replica has acknowledged, which would take that for the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_from_a_standby_until_it_is_promoted() {
+    let primary = Server::start();
+    let standby = primary.standby();
+    follows(&primary, "async").await;
+    // Not dropped by name: its server is gone by then.
+    let database = std::mem::ManuallyDrop::new(Fresh::on(primary.url.clone()).await);
+    let writer = store(&database.url()).await;
+    writer.migrate().await.unwrap();
+    let page = Page { after: None, size: 1 };
+    assert_eq!(writer.workspaces(&page).await.unwrap(), []);
+    let address = [&primary, &standby].map(|server| server.address().to_string());
+    let url = database.url().replace(&address[0], &address[1]);
+    has_tables(&url).await;
+    let reader = store(&url).await;
+    let outcome = reader.workspaces(&page).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    primary.kill();
+    standby.promote();
+    let asking = async {
+        while reader.workspaces(&page).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, asking).await.unwrap();
 }

@@ -13,7 +13,7 @@ use crate::{
     policy,
     postgres::Server,
     process::{Deployment, Serving},
-    unavailable,
+    without_lease,
 };
 
 /// How often a server is asked whether it has healed.
@@ -99,8 +99,8 @@ impl Lost {
         )
         .await
         .unwrap();
-        asked.into_iter().for_each(unavailable);
-        changed.into_iter().for_each(unavailable);
+        asked.into_iter().for_each(without_lease);
+        changed.into_iter().for_each(without_lease);
     }
 
     /// Waits until it is as before; then what was asked for meanwhile is made once, when it is

@@ -113,7 +113,7 @@ async fn a_program_whose_lease_is_over_says_so_and_that_it_is_back() {
         assert_eq!(told["replica"]["lease"], "none", "{told}");
         assert_eq!(told["replica"]["lease_left_ms"], 0, "{told}");
         let request = proto::IntrospectRequest { secret: secret.clone(), ..Default::default() };
-        crate::unavailable(caller.clone().introspect.introspect(request).await);
+        crate::without_lease(caller.clone().introspect.introspect(request).await);
         server.resume();
         assert!(serving.comes_to(ServingStatus::Serving).await, "{}", deployment.log());
         knows(caller.clone(), secret.clone()).await;

@@ -28,11 +28,15 @@ struct Pair {
 }
 
 async fn pair() -> Pair {
+    pair_of(LEASE).await
+}
+
+async fn pair_of(lease: &str) -> Pair {
     let database = Fresh::new().await;
     let deployment = Deployment::new(&[
         ("database.url", &database.url()),
         ("database.migrate_on_start", "true"),
-        ("replicas.lease_ms", LEASE),
+        ("replicas.lease_ms", lease),
         ("log.level", "warn"),
     ]);
     let secret = deployment.bootstrap();
@@ -109,7 +113,7 @@ async fn rows(pair: &Pair) -> usize {
 
 /// Waits until a replica has applied every change, and so keeps what it reads.
 async fn is_up_to_date(database: &Fresh) {
-    let sql = "SELECT id FROM replicas, counter WHERE applied = revision";
+    let sql = "SELECT replicas.id FROM replicas, counter WHERE applied = revision";
     let waiting = async {
         let mut interval = tokio::time::interval(INTERVAL);
         while count(database, sql).await == 0 {
@@ -171,6 +175,43 @@ async fn a_program_that_hangs_is_waited_for_once_and_begins_anew() {
     assert_eq!(ask(&mut pair.roots[1], &two).await.unwrap().reason(), proto::DenyReason::Revoked);
     assert_eq!(rows(&pair).await, 2);
     assert!(pair.deployment.log().contains("starting anew: the row of this replica is gone"));
+}
+
+/// How many keys are revoked.
+async fn revoked(pair: &Pair) -> i64 {
+    use sea_orm::ConnectionTrait as _;
+    let sql = "SELECT count(*) AS revoked FROM keys WHERE revoke_time IS NOT NULL";
+    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
+    let row = pair.database.connect().await.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get("", "revoked").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_changes_wait_for_a_program_that_hangs_records_can_be_read() {
+    let mut pair = pair_of("60000").await;
+    // One more than are carried out at once.
+    let names: Vec<_> = (0..65).map(|number| format!("k{number}")).collect();
+    for name in &names {
+        create(&mut pair.roots[0], name).await;
+    }
+    signal(&pair.servings[1], "-STOP");
+    let mut waiting = tokio::task::JoinSet::new();
+    for name in names {
+        let mut root = pair.roots[0].clone();
+        waiting.spawn(async move { root.admin.revoke_key(revocation(&name, "")).await });
+    }
+    let made = async {
+        let mut interval = tokio::time::interval(INTERVAL);
+        while revoked(&pair).await < 64 {
+            interval.tick().await;
+        }
+    };
+    tokio::time::timeout(LONG, made).await.unwrap();
+    let mut impatient =
+        Request::new(proto::GetKeyRequest { name: "workspaces/web/keys/k0".to_owned() });
+    impatient.set_timeout(Duration::from_secs(5));
+    pair.roots[0].admin.get_key(impatient).await.unwrap();
+    assert!(waiting.try_join_next().is_none(), "they wait all the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]

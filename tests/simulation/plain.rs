@@ -94,6 +94,21 @@ async fn without_a_doorbell_a_change_waits_for_a_look_at_the_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_replica_has_changed_itself_is_soon_in_memory_also_without_a_doorbell() {
+    let three = Three::new(Setup { doorbell: false, ..Setup::PLAIN }).await;
+    for request in 1..=5 {
+        let at_once = Some(Duration::ZERO);
+        let outcome = three.nodes[0].change(KEY, request, at_once).await;
+        assert!(matches!(outcome, Err(StoreError::NotInForce { .. })), "{outcome:?}");
+        tokio::time::sleep(SOON).await;
+        three.version(0).await;
+        let loads = three.nodes[0].cache.counts().loads;
+        three.version(0).await;
+        assert_eq!(three.nodes[0].cache.counts().loads, loads, "{request}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeat_elsewhere_waits_for_that_replica_as_well() {
     let three = Three::new(Setup { doorbell: false, ..Setup::PLAIN }).await;
     three.nodes[2].replica.leave().await;
@@ -139,6 +154,18 @@ async fn a_replica_that_left_delays_nothing_and_answers_nothing() {
     let took = three.change(0, 1).await;
     assert!(took < SOON, "{took:?}");
     assert!(timeout(LEASE, three.nodes[2].replica.until(true)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_nobody_holds_any_more_leaves_by_itself() {
+    let three = Three::new(Setup::PLAIN).await;
+    let Three { server, nodes: [one, _other, dropped] } = three;
+    drop(dropped);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(server.database.lock().unwrap().rows().len(), 2);
+    let begun = Instant::now();
+    one.change(KEY, 1, None).await.unwrap();
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

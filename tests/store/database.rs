@@ -94,7 +94,6 @@ impl Postgres {
             tls: Tls::Off,
             tls_authorities: None,
             read_connections: 4,
-            write_connections: 4,
             connect_timeout: Duration::from_secs(30),
             acquire_timeout: Duration::from_secs(30),
             statement_timeout: Duration::from_secs(30),

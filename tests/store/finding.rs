@@ -128,6 +128,27 @@ pub(crate) async fn a_policy_that_would_be_refused_today_is_still_answered_by(
     assert!(held("sites:read") && held("sites:write"));
 }
 
+/// As after a fail-over that lost the last changes, and another one in their place.
+pub(crate) async fn a_policy_of_another_history_is_not_answered_by(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    let knows = async |scope| {
+        let rules = store.rules(&policy_name()).await.unwrap().unwrap();
+        assert_eq!(rules.revision, Revision(1));
+        let live = found(&store, 1).await;
+        [&*rules.value, live.policy()].map(|policy| policy.scope(scope).is_some())
+    };
+    assert_eq!(knows("sites:write").await, [true; 2]);
+    let mut other = policy();
+    other.scopes[1].name = "sites:other".into();
+    let document = serde_json::to_string(&other).unwrap();
+    let set = format!("UPDATE policies SET document = '{document}', update_time = update_time + 1");
+    database.execute(&set).await;
+    assert_eq!(knows("sites:write").await, [false; 2]);
+    assert_eq!(knows("sites:other").await, [true; 2]);
+}
+
 pub(crate) async fn what_cannot_be_read_is_corrupt_and_not_quoted(database: &impl Database) {
     let store = database.store().await;
     furnish(&store).await;
@@ -140,4 +161,22 @@ pub(crate) async fn what_cannot_be_read_is_corrupt_and_not_quoted(database: &imp
     let error = store.key(&key("a").name).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     assert!(!format!("{error:?}").contains("canary"));
+}
+
+pub(crate) async fn a_policy_whose_number_was_given_again_is_not_taken_for_the_one_before(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    assert_eq!(found(&store, 1).await.policy().document(), &policy());
+    // The database was set back to before the policy, which then was made otherwise.
+    let mut other = policy();
+    other.scopes[1].name = "sites:other".into();
+    let document = serde_json::to_string(&other).unwrap();
+    let set = format!("UPDATE policies SET document = '{document}', update_time = update_time + 1");
+    database.execute(&set).await;
+    assert_eq!(found(&store, 1).await.policy().document(), &other);
+    let rules = store.rules(&policy_name()).await.unwrap().unwrap();
+    assert_eq!((rules.value.document(), rules.revision), (&other, Revision(1)));
 }

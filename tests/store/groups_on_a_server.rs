@@ -31,7 +31,7 @@ async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
 }
 
 /// Waits until a group waits for whoever holds the counter; gives the process that it has.
-async fn until_it_waits(beside: &DatabaseConnection) -> i64 {
+pub(crate) async fn until_it_waits(beside: &DatabaseConnection) -> i64 {
     let waiting = "SELECT COALESCE(MAX(pid), 0)::bigint FROM pg_stat_activity \
         WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let waits = async {
@@ -167,6 +167,59 @@ async fn what_waited_too_long_is_not_made() {
     let fates: Vec<Fate> = join_all(asked).await.iter().map(fate).collect();
     assert_eq!(fates, [Fate::Made, Fate::Unavailable, Fate::Unavailable]);
     assert_eq!(revisions(&store).await, [1, 2, 3, 4]);
+}
+
+/// A store whose statements end after this time, furnished.
+async fn limited(database: &Postgres, statement_timeout: Duration) -> Arc<Store> {
+    let options = PostgresOptions { statement_timeout, ..database.options() };
+    let store = Arc::new(Store::connect(&options).await.unwrap());
+    store.migrate().await.unwrap();
+    furnish(&store).await;
+    store
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_together_is_made_one_by_one() {
+    const COUNT: usize = 60;
+    let database = Postgres::new().await;
+    let store = limited(&database, Duration::from_secs(1)).await;
+    // Half of them take longer than a statement may.
+    for slow in [
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+            $$ BEGIN PERFORM pg_sleep(0.04); RETURN NEW; END $$",
+        "CREATE TRIGGER slow BEFORE INSERT ON keys FOR EACH ROW EXECUTE FUNCTION slow()",
+    ] {
+        database.execute(slow).await;
+    }
+    let outcomes = join_all(begin(&store, named(0..COUNT))).await;
+    assert_eq!(outcomes.iter().map(fate).collect::<Vec<_>>(), [Fate::Made; COUNT]);
+    assert_eq!(store.verify_events().await.unwrap().count, 3 + COUNT as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_for_another_process_is_not_tried_again() {
+    let database = Postgres::new().await;
+    let store = limited(&database, Duration::from_secs(1)).await;
+    let beside = database.connect().await;
+    let held = hold(&database).await;
+    let first = begin(&store, named(0..1));
+    until_it_waits(&beside).await;
+    let second = begin(&store, named(1..10));
+    assert_eq!(fate(&join_all(first).await[0]), Fate::Unavailable);
+    let process = until_it_waits(&beside).await;
+    let waits = format!(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {process} AND wait_event_type = 'Lock'"
+    );
+    let given_up = async {
+        while number(&beside, &waits).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENT, given_up).await.unwrap();
+    held.rollback().await.unwrap();
+    let fates: Vec<Fate> = join_all(second).await.iter().map(fate).collect();
+    assert_eq!(fates, [Fate::Unavailable; 9]);
+    assert_eq!(revisions(&store).await, [1, 2, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use keyward::{
@@ -21,6 +21,8 @@ use tokio::{
 
 use crate::{
     database::{Database as _, Postgres},
+    groups::{begin, hold},
+    groups_on_a_server::until_it_waits,
     sample::{digest, furnish, new_workspace},
 };
 
@@ -115,8 +117,16 @@ async fn pass(
     std::future::pending::<()>().await;
 }
 
-/// A store with one connection of each kind on a line of its own. The database goes last.
+/// A store with one connection for reading, on a line of its own. The database goes last.
 async fn lined() -> (Line, Store, Postgres) {
+    lined_within(Duration::from_millis(300), Duration::from_secs(1)).await
+}
+
+/// The same with these limits: for a connection, and for a statement.
+async fn lined_within(
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
+) -> (Line, Store, Postgres) {
     let database = Postgres::new().await;
     let store = database.store().await;
     furnish(&store).await;
@@ -127,9 +137,8 @@ async fn lined() -> (Line, Store, Postgres) {
         host: line.address.ip().to_string(),
         port: line.address.port(),
         read_connections: 1,
-        write_connections: 1,
-        acquire_timeout: Duration::from_millis(300),
-        statement_timeout: Duration::from_secs(1),
+        acquire_timeout,
+        statement_timeout,
         ..options
     };
     let store = Store::connect(&options).await.unwrap();
@@ -171,6 +180,30 @@ async fn a_connection_that_dies_while_it_is_given_back_takes_no_place() {
         };
         tokio::time::timeout(LONG, healed).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_does_not_wait_for_the_connection_of_the_one_before() {
+    let (line, store, _database) = lined_within(LONG, LONG).await;
+    // It is not given back, as long as nobody gives it up.
+    line.is_cut_after(store.commit(new_workspace("a"))).await.unwrap();
+    let next = tokio::time::timeout(LONG / 2, store.commit(new_workspace("b"))).await;
+    next.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_a_dead_line_is_given_up_once() {
+    let limit = Duration::from_secs(4);
+    let (line, store, database) = lined_within(LONG, limit).await;
+    let held = hold(&database).await;
+    let mut asked = begin(&Arc::new(store), [new_workspace("a")]);
+    until_it_waits(&database.connect().await).await;
+    let begun = Instant::now();
+    line.cut.send_modify(|times| *times += 1);
+    let outcome = asked.remove(0).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert!(begun.elapsed() < 2 * limit, "{:?}", begun.elapsed());
+    held.rollback().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,11 +29,8 @@ async fn revision_of(store: &Store, name: &str) -> Revision {
 /// Where changes wait for each other, nobody comes to help, and they end as unavailable.
 pub(crate) async fn without_help(database: &Postgres) -> Store {
     database.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''1h''', current_database()); END $$").await;
-    let options = PostgresOptions {
-        write_connections: 16,
-        statement_timeout: Duration::from_secs(20),
-        ..database.options()
-    };
+    let options =
+        PostgresOptions { statement_timeout: Duration::from_secs(20), ..database.options() };
     let store = Store::connect(&options).await.unwrap();
     store.migrate().await.unwrap();
     store

@@ -70,6 +70,8 @@ pub(super) struct Script {
     pub(super) renewed: Mutex<Vec<(i64, Position)>>,
     pub(super) left: Mutex<Vec<i64>>,
     pub(super) rows: Mutex<Vec<Row>>,
+    /// How many evictions were begun, each of which takes a second.
+    pub(super) evictions: AtomicU64,
     /// What is rung while the next renewal is under way.
     pub(super) during: Mutex<Option<Arc<Notify>>>,
     /// What is turned while a renewal is under way, and how far.
@@ -123,7 +125,9 @@ impl SharedLog for Script {
     }
 
     async fn evict(&self, _: &Row) -> Result<bool, StoreError> {
-        Ok(false)
+        self.evictions.fetch_add(1, SeqCst);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(true)
     }
 
     async fn durability(&self) -> Result<Durability, StoreError> {

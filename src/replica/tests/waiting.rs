@@ -1,7 +1,11 @@
-//! What this replica need not be told of its own changes.
+//! What this replica need not be told of its own changes, and who evicts others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::script::{Dial, Script};
@@ -17,7 +21,12 @@ const TERMS: Terms = Terms { lease: Duration::from_secs(4), stale: Duration::ZER
 
 /// Rows, none of which has applied anything.
 fn barrier(others: &[&str]) -> Barrier {
-    let script = Script::default();
+    let dial = Arc::<Dial>::default();
+    dial.set(Duration::from_secs(1));
+    barrier_of(others, &Arc::default(), dial)
+}
+
+fn barrier_of(others: &[&str], script: &Arc<Script>, dial: Arc<Dial>) -> Barrier {
     let row = |name: &&str| Row {
         member: Member { id: name.parse().unwrap(), incarnation: 1 },
         applied: Revision(0),
@@ -25,9 +34,7 @@ fn barrier(others: &[&str]) -> Barrier {
         terms: TERMS,
     };
     script.rows.lock().unwrap().extend(others.iter().map(row));
-    let dial = Arc::<Dial>::default();
-    dial.set(Duration::from_secs(1));
-    Barrier::new(Arc::new(script), dial, "own".parse().unwrap(), TERMS)
+    Barrier::new(Arc::clone(script) as _, dial, "own".parse().unwrap(), TERMS)
 }
 
 /// Whether a change is in force at a look at the rows.
@@ -59,4 +66,23 @@ async fn no_more_changes_are_remembered_than_may_be_on_their_way() {
     }
     assert!(!is_in_force(&own, 1).await);
     assert!(is_in_force(&own, 2).await && is_in_force(&own, 1_025).await);
+}
+
+/// There are few connections, and the lease is renewed over one of them.
+#[tokio::test(start_paused = true)]
+async fn of_many_that_waited_for_a_silent_replica_one_evicts_it() {
+    let (script, dial) = (Arc::<Script>::default(), Arc::<Dial>::default());
+    dial.set(Duration::from_secs(1));
+    let barrier = barrier_of(&["other"], &script, Arc::clone(&dial));
+    let waiting = join_all((1..=64).map(|revision| barrier.wait(Revision(revision), None)));
+    let (outcomes, ()) = tokio::join!(waiting, async {
+        for _ in 0..2 {
+            barrier.read_once().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            dial.turn(TERMS.wait());
+        }
+        barrier.read_once().await;
+    });
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(script.evictions.load(SeqCst), 1);
 }

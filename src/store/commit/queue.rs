@@ -58,9 +58,12 @@ struct Waiting<M: Make> {
     /// Whether there is a task that takes from here.
     is_taken: bool,
     entries: VecDeque<Entry<M>>,
+    /// How many were ever asked for.
+    asked: u64,
 }
 
 struct Entry<M: Make> {
+    number: u64,
     work: M::Work,
     answer: oneshot::Sender<Said<M::Answer>>,
     since: Instant,
@@ -73,9 +76,10 @@ enum Said<A> {
 }
 
 impl<M: Make> Queue<M> {
-    /// What waits longer than `patience` for its turn is refused then.
+    /// What waits longer than `patience` for its turn is refused, and not begun any more.
     pub(in crate::store) fn new(maker: M, patience: Duration) -> Self {
-        let waiting = Mutex::new(Waiting { is_taken: false, entries: VecDeque::new() });
+        let waiting = Waiting { is_taken: false, entries: VecDeque::new(), asked: 0 };
+        let waiting = Mutex::new(waiting);
         Self(Arc::new(Inner { maker, patience, waiting }))
     }
 
@@ -86,11 +90,17 @@ impl<M: Make> Queue<M> {
     /// Has it done. Whoever asked may leave: it is done all the same. A panic amid a group is one
     /// of each that asked for a part of it.
     pub(in crate::store) async fn ask(&self, work: M::Work) -> Result<M::Answer, NoAnswer> {
-        let (answer, answered) = oneshot::channel();
-        if self.0.push(Entry { work, answer, since: Instant::now() }) {
+        let (answer, mut answered) = oneshot::channel();
+        let (number, is_taken) = self.0.push(work, answer);
+        if !is_taken {
             tokio::spawn(Turn(Some(Arc::clone(&self.0))).run());
         }
-        match answered.await {
+        let said = match tokio::time::timeout(self.0.patience, &mut answered).await {
+            Ok(said) => said,
+            Err(_) if self.0.withdraw(number) => return Err(NoAnswer::WaitedTooLong),
+            Err(_) => answered.await,
+        };
+        match said {
             Ok(Said::Answer(answer)) => Ok(answer),
             Ok(Said::WaitedTooLong) => Err(NoAnswer::WaitedTooLong),
             Ok(Said::Panic(panic)) => resume_unwind(panic),
@@ -104,11 +114,20 @@ impl<M: Make> Inner<M> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a task must be begun, which takes it.
-    fn push(&self, entry: Entry<M>) -> bool {
+    /// Its number, and whether there is a task that takes it; else one must be begun.
+    fn push(&self, work: M::Work, answer: oneshot::Sender<Said<M::Answer>>) -> (u64, bool) {
         let mut waiting = self.waiting();
-        waiting.entries.push_back(entry);
-        !std::mem::replace(&mut waiting.is_taken, true)
+        let number = waiting.asked;
+        waiting.asked += 1;
+        waiting.entries.push_back(Entry { number, work, answer, since: Instant::now() });
+        (number, std::mem::replace(&mut waiting.is_taken, true))
+    }
+
+    /// Whether it still waited; then it does no longer.
+    fn withdraw(&self, number: u64) -> bool {
+        let mut waiting = self.waiting();
+        let place = waiting.entries.binary_search_by_key(&number, |entry| entry.number);
+        place.is_ok_and(|place| waiting.entries.remove(place).is_some())
     }
 
     /// Whether nothing waits. Then whoever asks next begins a new task.

@@ -37,16 +37,20 @@ pub(super) struct Seen {
     pub(super) under: HashMap<PolicyName, i64>,
 }
 
+/// Waits for the counter, which whoever changes anything takes before all else.
+pub(super) async fn hold_counter(db: &impl ConnectionTrait) -> Result<counter::Model, StoreError> {
+    let counter = counter::Entity::find().lock(LockType::NoKeyUpdate).one(db).await;
+    counter.map_err(store_error)?.ok_or_else(|| corrupt("counter"))
+}
+
 impl Seen {
-    /// Waits for the counter, which whoever changes anything takes before all else; then looks at
-    /// what the group rests on. Each of these statements must see what was committed before it:
-    /// READ COMMITTED, or one writer.
+    /// Looks at what the group rests on, once the counter is held. Each of these statements must
+    /// see what was committed before it: READ COMMITTED, or one writer.
     pub(super) async fn read(
         db: &impl ConnectionTrait,
+        counter: counter::Model,
         works: &[Work],
     ) -> Result<Self, StoreError> {
-        let counter = counter::Entity::find().lock(LockType::NoKeyUpdate).one(db).await;
-        let counter = counter.map_err(store_error)?.ok_or_else(|| corrupt("counter"))?;
         Ok(Self {
             counter,
             records: records(db, works).await?,

@@ -31,16 +31,7 @@ pub struct Model {
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(has_many = "super::secret::Entity")]
-    Secrets,
-}
-
-impl Related<super::secret::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Secrets.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -35,20 +35,7 @@ impl fmt::Debug for Model {
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::key::Entity",
-        from = "(Column::Workspace, Column::Key)",
-        to = "(super::key::Column::Workspace, super::key::Column::Id)"
-    )]
-    Key,
-}
-
-impl Related<super::key::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Key.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 

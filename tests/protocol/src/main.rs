@@ -44,7 +44,9 @@
 //! - **A stamp and its read** are one step: an earlier stamp counts for less. An entry keeps the
 //!   snapshot of its read, which tells how old it is; no replica looks at it.
 //! - **The writer's own cache** is not told before the others: raising a minimum early makes
-//!   nothing usable.
+//!   nothing usable. Nor is its own row skipped, as the barrier does for a change that was noted
+//!   here: until the log brings it the minimum holds, and the next life, which forgets that, has
+//!   no lease before a renewal that was sent after the commit.
 //! - **Shards, expiry, database time, bounded staleness** are not here. A collision of shards
 //!   reloads too often.
 //!

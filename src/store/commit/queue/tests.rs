@@ -145,6 +145,20 @@ async fn what_waited_too_long_is_refused_and_not_done() {
     assert_eq!(queue.groups(), [[10], [30]]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_is_told_before_the_group_that_is_waited_for_is_done() {
+    let queue = queue(Duration::from_secs(1));
+    let mut first = queue.begin([10]);
+    queue.until_begun(1).await;
+    let told = tokio::time::timeout(PATIENT, answers(queue.begin([20, 30]))).await.unwrap();
+    assert_eq!(told, [Err(NoAnswer::WaitedTooLong); 2]);
+    let next = queue.begin([40]);
+    queue.open();
+    first.extend(next);
+    assert_eq!(answers(first).await, [Ok(20), Ok(80)]);
+    assert_eq!(queue.groups(), [[10], [40]]);
+}
+
 #[tokio::test]
 async fn a_panic_is_one_of_each_of_the_group_and_the_next_is_done() {
     let queue = queue(PATIENT);
@@ -198,7 +212,7 @@ fn who_has_the_last_answer_finds_nothing_held_any_more() {
     let queue = queue(PATIENT);
     queue.open();
     let witness = Arc::new(Witness(Arc::downgrade(&queue.0), Mutex::default()));
-    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let mut asked = Box::pin(queue.ask(10));
         let waker = std::task::Waker::from(Arc::clone(&witness));

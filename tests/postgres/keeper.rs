@@ -2,7 +2,6 @@
 
 use std::{
     io::Write as _,
-    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::Mutex,
 };
@@ -37,24 +36,17 @@ impl Keeper {
         Self { child, stdin }
     }
 
-    /// This process is to be killed, unless its number is another's by then.
-    pub(crate) fn kills(&self, process: u32) {
-        self.does(&format!(
-            "case $(cat /proc/{process}/comm 2>/dev/null) in keyward*) kill -KILL {process};; esac"
-        ));
-    }
-
-    /// This PostgreSQL server is to be stopped and removed.
-    pub(crate) fn stops(&self, directory: &Path) {
-        let control = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/ctl");
-        let directory = directory.display();
-        self.does(&format!("'{control}' stop '{directory}'; rm -rf '{directory}'"));
-    }
-
-    fn does(&self, line: &str) {
+    /// This line of a shell is to be run then.
+    pub(crate) fn does(&self, line: &str) {
         if let Some(stdin) = &mut *self.stdin.lock().unwrap() {
             writeln!(stdin, "{line}").unwrap();
         }
+    }
+
+    /// What comes when this process is killed: the system closes the pipe. Whether all was ended.
+    pub(crate) fn ends(&mut self) -> bool {
+        self.stdin.lock().unwrap().take();
+        self.child.wait().unwrap().success()
     }
 }
 

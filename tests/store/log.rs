@@ -231,8 +231,10 @@ async fn the_counter_and_the_events_are_of_one_moment() {
         }
         sender.send(()).unwrap();
     });
-    let (mut position, mut seen) = (joined, 0);
-    while made.try_recv().is_err() || position.revision < Revision(53) {
+    let (mut position, mut seen, mut are_made) = (joined, 0, false);
+    while !are_made || position.revision < Revision(53) {
+        // Told once: whoever asks again is told of no more.
+        are_made |= made.try_recv().is_ok();
         let tail = tail(&log, &member("a", 1), position).await;
         seen += tail.changes.len();
         position = tail.changes.last().map_or(position, |last| last.position);

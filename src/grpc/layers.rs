@@ -26,6 +26,7 @@ mod ending;
 mod explain;
 mod places;
 mod protocol;
+mod rest;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -45,6 +46,7 @@ use tower::{Service, ServiceExt as _};
 use super::status::panicked;
 pub use places::OPEN_STREAMS_MAX;
 use places::{Kind, Places};
+use rest::Rests;
 
 /// When a call ends, whether or not there is an answer; in its extensions.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +68,7 @@ pub struct EdgeLimits {
 ///
 /// The deadline bounds the time to the response's head: all of a unary call, but not the messages of a server stream,
 /// which ends with its caller, and an open one also when `stop` is cancelled. A call is in flight until its response's
-/// body has ended, streams too.
+/// body has ended, streams too. What is left unread of a request is read after the answer.
 pub fn edge<B>(
     routes: Routes,
     limits: EdgeLimits,
@@ -77,18 +79,23 @@ pub fn edge<B>(
 + Sync
 + 'static
 where
-    B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>>
+        + Send
+        + Unpin
+        + 'static,
 {
     let places = Places::new(limits.max_in_flight);
-    let edge = Arc::new(Edge { places, limits, stop });
+    let rests = Rests::new(limits.max_message_bytes);
+    let edge = Arc::new(Edge { places, rests, limits, stop });
     tower::service_fn(move |request: Request<B>| {
         let (edge, routes) = (Arc::clone(&edge), routes.clone());
-        async move { Ok(edge.answer(routes, request.map(Body::new)).await) }
+        async move { Ok(edge.answer(routes, edge.rests.of(request)).await) }
     })
 }
 
 struct Edge {
     places: Places,
+    rests: Rests,
     limits: EdgeLimits,
     stop: CancellationToken,
 }

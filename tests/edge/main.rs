@@ -4,4 +4,5 @@
 mod calls;
 mod connections;
 mod drain;
+mod refused;
 mod support;

@@ -29,6 +29,9 @@ mod cluster;
 mod faults;
 #[path = "replicas/history.rs"]
 mod history;
+#[path = "metrics/reader.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod metrics_reader;
 #[path = "replicas/pace.rs"]
 mod pace;
 #[path = "postgres/server.rs"]
@@ -38,6 +41,7 @@ mod postgres;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod process;
 #[path = "replicas/proxy.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod proxy;
 #[path = "kill/random.rs"]
 mod random;

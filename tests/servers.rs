@@ -5,8 +5,6 @@
 
 #[path = "kill/caller.rs"]
 mod caller;
-#[path = "servers/counting.rs"]
-mod counting;
 #[path = "servers/failover.rs"]
 mod failover;
 #[path = "postgres/database.rs"]

@@ -12,6 +12,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
     caller::Caller,
+    metrics_reader,
     pace::Pace,
     postgres::{Server, keeper::Keeper},
     process::{Deployment, Serving, variable},
@@ -53,7 +54,7 @@ impl Cluster {
         for _ in 0..REPLICAS {
             proxies.push(Proxy::start(server.address()).await);
         }
-        let url = through(&server, &proxies[0]);
+        let url = proxies[0].through(&server.url);
         let [statement_timeout, lease, poll_interval] =
             [pace.statement_timeout_ms, pace.lease_ms, pace.lease_ms / 5].map(|it| it.to_string());
         let settings = [
@@ -83,7 +84,7 @@ impl Cluster {
 
     /// Starts a program in this place.
     pub(crate) async fn serve(&self, replica: usize) {
-        let url = through(&self.server(), &self.proxies[replica]);
+        let url = self.proxies[replica].through(&self.server().url);
         let mut variables = self.variables.clone();
         variables.push((variable("database.url"), url));
         let serving = self.deployment.start_with(ServingStatus::Serving, &variables).await;
@@ -153,6 +154,13 @@ impl Cluster {
         self.leave(replica);
     }
 
+    /// How often somebody waited for a look-up that another had begun there.
+    pub(crate) fn joined(&self, replica: usize) -> u64 {
+        let address = self.replicas[replica].lock().unwrap().serving.as_ref().unwrap().metrics;
+        let told = tokio::task::block_in_place(|| metrics_reader::status(address));
+        told["cache"]["joins"].as_u64().unwrap()
+    }
+
     /// The number of the process in this place.
     pub(crate) fn process(&self, replica: usize) -> u32 {
         self.replicas[replica].lock().unwrap().serving.as_ref().unwrap().child.id()
@@ -212,9 +220,4 @@ impl Database {
         let row = self.0.query_one_raw(statement).await.unwrap().unwrap();
         row.try_get_by_index(0).unwrap()
     }
-}
-
-/// The address of the database by way of a proxy.
-fn through(server: &Server, proxy: &Proxy) -> String {
-    server.url.replace(&server.address().to_string(), &proxy.address.to_string())
 }

@@ -53,6 +53,26 @@ struct Shared {
     resets: watch::Sender<u64>,
     open: AtomicU64,
     counts: Counts,
+    passed: Passed,
+}
+
+/// What came through.
+#[derive(Default)]
+struct Passed {
+    connections: AtomicU64,
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+/// The same at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// How many were ever begun.
+    pub(crate) connections: u64,
+    /// Bytes to the database.
+    pub(crate) sent: u64,
+    /// Bytes from it.
+    pub(crate) received: u64,
 }
 
 /// How many messages were ever held, by why.
@@ -81,6 +101,7 @@ impl Proxy {
             resets: watch::Sender::default(),
             open: AtomicU64::new(0),
             counts: Counts::default(),
+            passed: Passed::default(),
         });
         let of_connections = Arc::clone(&shared);
         let accepting = tokio::spawn(async move {
@@ -93,6 +114,21 @@ impl Proxy {
             }
         });
         Self { address, shared, accepting }
+    }
+
+    /// The address of a database, through this.
+    pub(crate) fn through(&self, url: &str) -> String {
+        let server = self.shared.server.borrow().to_string();
+        assert!(url.contains(&server), "it leads to {server}, and not to {url}");
+        url.replace(&server, &self.address.to_string())
+    }
+
+    /// What came through so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let Passed { connections, up, down } = &self.shared.passed;
+        let [connections, sent, received] =
+            [connections, up, down].map(|count| count.load(Ordering::SeqCst));
+        Traffic { connections, sent, received }
     }
 
     /// From now on this does not come through.
@@ -142,6 +178,7 @@ async fn serve(mut program: TcpStream, shared: Arc<Shared>) {
     let _ = (program.set_nodelay(true), server.set_nodelay(true));
     let session = Mutex::new(Session::default());
     shared.open.fetch_add(1, Ordering::SeqCst);
+    shared.passed.connections.fetch_add(1, Ordering::SeqCst);
     let is_reset = {
         let ((from_program, to_program), (from_server, to_server)) =
             (program.split(), server.split());
@@ -187,6 +224,8 @@ async fn up(
         };
         let is_held = |held: &Held| held.up && (is_listener || !held.only_listeners);
         shared.wait(is_held, &shared.counts.all).await;
+        // Before anybody can answer it.
+        shared.passed.up.fetch_add(message.bytes.len() as u64, Ordering::SeqCst);
         if to.write_all(&message.bytes).await.is_err() {
             return;
         }
@@ -220,6 +259,7 @@ async fn down(
         }
         // Before it is sent: the program may go on at once.
         session.lock().unwrap().received(&message);
+        shared.passed.down.fetch_add(message.bytes.len() as u64, Ordering::SeqCst);
         if to.write_all(&message.bytes).await.is_err() {
             return;
         }

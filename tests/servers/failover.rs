@@ -36,7 +36,7 @@ struct Pair {
 async fn pair(primary: &Server) -> Pair {
     let database = std::mem::ManuallyDrop::new(Fresh::on(primary.url.clone()).await);
     let proxy = Proxy::start(primary.address()).await;
-    let url = database.url().replace(&primary.address().to_string(), &proxy.address.to_string());
+    let url = proxy.through(&database.url());
     let deployment = Deployment::new(&[
         ("database.url", &url),
         ("database.migrate_on_start", "true"),

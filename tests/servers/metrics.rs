@@ -11,12 +11,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use crate::{
     LONG,
     caller::Caller,
-    counting::Proxy,
     fresh::Fresh,
     metrics_reader::{Metrics, status},
     policy,
     postgres::Server,
     process::Deployment,
+    proxy::Proxy,
 };
 
 /// How many questions are asked while nothing may go to the database.
@@ -50,7 +50,10 @@ async fn until(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cached_answer_makes_no_call_to_the_database() {
     let database = Fresh::new().await;
-    let (proxy, url) = Proxy::before(&database.url()).await;
+    let server = database.url();
+    let (_, place) = server.rsplit_once('@').unwrap();
+    let proxy = Proxy::start(place.split_once('/').unwrap().0.parse().unwrap()).await;
+    let url = proxy.through(&server);
     let deployment = Deployment::new(&[
         ("database.url", &url),
         ("database.migrate_on_start", "true"),

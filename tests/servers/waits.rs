@@ -276,3 +276,31 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     server.resume();
     assert!(deployment.run(&["events", "verify"]).status.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_its_setting_a_program_listens_for_changes_or_looks_for_them() {
+    for (doorbell, listeners) in [("true", 1), ("false", 0)] {
+        let database = Fresh::new().await;
+        let deployment = Deployment::new(&[
+            ("database.url", &database.url()),
+            ("database.migrate_on_start", "true"),
+            ("replicas.doorbell", doorbell),
+            ("log.level", "warn"),
+        ]);
+        let secret = deployment.bootstrap();
+        let serving = deployment.serve().await;
+        let mut root = Caller::connect(serving.address, &secret).await;
+        furnish(&mut root).await;
+        // It has rung and was heard, or was found.
+        is_up_to_date(&database).await;
+        let sql = "SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen%' \
+            AND datname = current_database()";
+        let listening = async {
+            let mut interval = tokio::time::interval(INTERVAL);
+            while count(&database, sql).await != listeners {
+                interval.tick().await;
+            }
+        };
+        tokio::time::timeout(LONG, listening).await.unwrap();
+    }
+}

@@ -24,8 +24,8 @@ const COMMITS: Held = Held {
     look_ups: false,
     late: None,
 };
-/// How much longer a look-up takes than a question takes to be asked.
-const ASKED_WITHIN: Duration = Duration::from_millis(300);
+/// How many ask while a look-up is under way.
+const LATE: u64 = 3;
 
 /// Revokes a key at a replica whose commits are not answered. Once this very change is in the
 /// database, does what is to be done then; the caller goes on elsewhere where it must.
@@ -124,15 +124,17 @@ pub(super) async fn fill_delayed(place: Place<'_>, stage: &mut Stage, replica: u
     ask_later(place, &mut asking, replica, &key);
     let is_held = until(SHOWN_WITHIN, || proxy.counted().look_ups > before).await;
     stage.changer.revoke(&key, Some(other_than(replica))).await;
-    for _ in 0..3 {
+    let joined = cluster.joined(replica);
+    for _ in 0..LATE {
         ask_later(place, &mut asking, replica, &key);
     }
-    tokio::time::sleep(ASKED_WITHIN).await;
+    let are_late = until(SHOWN_WITHIN, || cluster.joined(replica) >= joined + LATE).await;
     proxy.release();
     while asking.join_next().await.is_some() {}
     let secret = key.newest_secret();
-    for _ in 0..3 {
+    for _ in 0..LATE {
         ask(cluster, place.tally, replica, &key, &secret).await;
     }
-    effect(is_held, "nothing was looked up")
+    effect(is_held, "nothing was looked up")?;
+    effect(are_late, "nobody asked while it was looked up")
 }

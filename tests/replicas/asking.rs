@@ -9,7 +9,7 @@ use keyward::proto;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    calls::{CLIENT, RESOURCE, SCOPE},
+    calls::{CLIENT, RESOURCE, SCOPE, micros},
     cluster::{Cluster, REPLICAS},
     history::{Observation, Said},
     random::Random,
@@ -74,8 +74,6 @@ pub(crate) async fn ask(
 }
 
 fn said(answer: &proto::IntrospectResponse) -> Said {
-    let micros =
-        |time: prost_types::Timestamp| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
     Said {
         may_write: answer.grants.iter().any(|grant| grant.scope == SCOPE),
         is_bound: !answer.constraint.is_empty(),

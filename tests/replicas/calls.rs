@@ -40,16 +40,26 @@ pub(crate) struct Reply {
     pub(crate) revision: i64,
     /// Where one was minted, and this is the first answer.
     pub(crate) secret: Option<String>,
+    /// When the key that it shows ends, in microseconds.
+    pub(crate) expire: Option<i64>,
 }
 
 impl Reply {
     fn of(revision: i64) -> Self {
-        Self { revision, secret: None }
+        Self { revision, secret: None, expire: None }
+    }
+
+    fn updated(key: proto::Key) -> Self {
+        let expire = match key.expiration {
+            Some(proto::key::Expiration::ExpireTime(end)) => Some(micros(end)),
+            _ => None,
+        };
+        Self { expire, ..Self::of(key.revision) }
     }
 
     fn minted(key: Option<proto::Key>, secret: String) -> Self {
         let secret = (!secret.is_empty()).then_some(secret);
-        Self { revision: key.unwrap().revision, secret }
+        Self { secret, ..Self::of(key.unwrap().revision) }
     }
 }
 
@@ -82,14 +92,9 @@ fn constraint(own: Own) -> Vec<String> {
     }
 }
 
-fn expiration(own: Own) -> proto::key::Expiration {
-    match own.expire {
-        None => proto::key::Expiration::NeverExpires(true),
-        Some(micros) => proto::key::Expiration::ExpireTime(Timestamp {
-            seconds: micros.div_euclid(1_000_000),
-            nanos: i32::try_from(micros.rem_euclid(1_000_000)).unwrap() * 1_000,
-        }),
-    }
+/// In microseconds.
+pub(crate) fn micros(time: Timestamp) -> i64 {
+    time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
 }
 
 fn role(principal: Principal) -> String {
@@ -201,7 +206,7 @@ impl Call {
             grants: grants(own),
             allowed_cidrs: networks(own),
             constraint: constraint(own),
-            expiration: Some(expiration(own)),
+            expiration: Some(proto::key::Expiration::NeverExpires(true)),
             ..Default::default()
         };
         Self::CreateKey(proto::CreateKeyRequest {
@@ -213,19 +218,30 @@ impl Call {
         })
     }
 
-    /// Changes one field: `grants`, `allowed_cidrs`, `constraint` or `expire_time`.
+    /// Changes one field: `grants`, `allowed_cidrs` or `constraint`.
     pub(crate) fn update_key(key: &Key, field: &str, to: Own, request_id: String) -> Self {
         let mut draft = proto::Key { name: key.name(), ..Default::default() };
-        let mut field = field;
         match field {
             "grants" => draft.grants = grants(to),
             "allowed_cidrs" => draft.allowed_cidrs = networks(to),
-            "constraint" => draft.constraint = constraint(to),
-            _ => {
-                draft.expiration = Some(expiration(to));
-                field = if to.expire.is_some() { "expire_time" } else { "never_expires" };
-            }
+            _ => draft.constraint = constraint(to),
         }
+        Self::update(draft, field, request_id)
+    }
+
+    /// Lets a key work for so long from when this is done, or for ever.
+    pub(crate) fn end_key(key: &Key, ttl: Option<Duration>, request_id: String) -> Self {
+        use proto::key::Expiration;
+        let (field, expiration) = match ttl {
+            Some(ttl) => ("ttl", Expiration::Ttl(ttl.try_into().unwrap())),
+            None => ("never_expires", Expiration::NeverExpires(true)),
+        };
+        let expiration = Some(expiration);
+        let draft = proto::Key { name: key.name(), expiration, ..Default::default() };
+        Self::update(draft, field, request_id)
+    }
+
+    fn update(draft: proto::Key, field: &str, request_id: String) -> Self {
         Self::UpdateKey(proto::UpdateKeyRequest {
             key: Some(draft),
             update_mask: mask(field),
@@ -274,7 +290,7 @@ impl Call {
                 let made = ask!(create_key, it);
                 Reply::minted(made.key, made.secret)
             }
-            Self::UpdateKey(it) => Reply::of(ask!(update_key, it).key.unwrap().revision),
+            Self::UpdateKey(it) => Reply::updated(ask!(update_key, it).key.unwrap()),
             Self::Rotate(it) => {
                 let rotated = ask!(rotate_key, it);
                 Reply::minted(rotated.key, rotated.secret)

@@ -13,7 +13,6 @@ use crate::{
     asking::ask,
     calls::{Call, Reply},
     cluster::{Cluster, REPLICAS},
-    history::wall,
     random::Random,
     tally::{Failure, Tally},
     world::{Bound, Key, Own, Policy, Principal, Replaced, Secret, Tenant, Workspace},
@@ -29,10 +28,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 const HASTY: usize = 40;
 /// How many make keys at once, where many are wanted.
 const MAKERS: usize = 16;
-/// Ends far away begin so much later than now, in microseconds.
-const FAR: i64 = 86_400_000_000;
+/// Ends far away come so much later than now.
+const FAR: Duration = Duration::from_secs(86_400);
 /// And near ones.
-const NEAR: i64 = 2_500_000;
+const NEAR: Duration = Duration::from_millis(2_500);
 
 /// One who changes the keys of a tenant, or what they share.
 pub(crate) struct Changer {
@@ -285,16 +284,18 @@ impl Changer {
                 let to = Own { constraint: self.another(own.constraint), ..own };
                 self.update(&key, "update constraint", "constraint", to).await;
             }
-            // While things break, an end that is near may be over before it is set. Otherwise most
-            // are near: there are few such changes in a short run, and all that it shows of ends.
+            // Most are near: there are few such changes in a short run, and all that it shows of ends.
             choice => {
                 let near = choice < 15 && self.tally.is_quiet();
-                let expire = match (near, own.expire) {
-                    (true, _) => Some(wall() + NEAR),
+                let ttl = match (near, own.expire) {
+                    (true, _) => Some(NEAR),
                     (false, Some(_)) => None,
-                    (false, None) => Some(wall() + FAR),
+                    (false, None) => Some(FAR),
                 };
-                self.update(&key, "update expiry", "expire_time", Own { expire, ..own }).await;
+                let call = Call::end_key(&key, ttl, self.request_id());
+                let reply = self.settle("update expiry", call, None).await.reply;
+                key.own.changed(reply.revision, Own { expire: reply.expire, ..own });
+                self.probe(&key);
             }
         }
     }

@@ -121,6 +121,7 @@ fn key(policy: Policy, area: &str, role: &str) -> LiveKey {
         role: role.into(),
         confined_to: Vec::new(),
         disabled: false,
+        deleted: false,
     };
     let workspace = Workspace {
         name: "workspaces/acme".parse().unwrap(),

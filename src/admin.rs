@@ -7,10 +7,12 @@ mod events;
 mod keys;
 mod mask;
 mod paging;
+mod plan;
 mod policies;
 mod principals;
 mod record;
 mod request;
+mod usage;
 mod workspaces;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -20,14 +22,13 @@ use ring::rand::SecureRandom;
 
 use crate::domain::{
     caller::Caller,
-    event::{Deed, Kind, Revision},
+    event::Revision,
     fault::Faults,
     live::Stored,
     name::{Id, WorkspaceName},
-    policy::{self, CompiledPolicy, effects::Effects},
+    policy::{CompiledPolicy, effects::Effects},
     ports::{
-        Change, Clock, Guard, NewRequest, Records, RememberedAs, RememberedRequest, RequestKey,
-        StoreError, Write,
+        Clock, Guard, NewRequest, Records, RememberedAs, RememberedRequest, RequestKey, StoreError,
     },
     secret::{Keyring, Secret},
     time::Timestamp,
@@ -41,12 +42,14 @@ pub use error::AdminError;
 pub use keys::{IdentifiedKey, SecretState};
 pub use mask::Mask;
 pub use paging::{Paged, Paging};
+use plan::Plan;
 pub use record::NamedPolicy;
 pub use request::{
-    CreateKey, CreatePrincipal, CreateResource, EventFilter, GrantDraft, KeyDraft, KeyFilter,
-    Named, PolicyDraft, PrincipalDraft, RotateKey, UpdateKey, UpdatePolicy, UpdateResource,
-    WorkspaceDraft,
+    BatchCreateKeys, BatchRevokeKeys, CreateKey, CreatePrincipal, CreateResource, EventFilter,
+    GrantDraft, KeyDraft, KeyFilter, Named, PolicyDraft, PrincipalDraft, RotateKey, UpdateKey,
+    UpdatePolicy, UpdateResource, UsageFilter, WorkspaceDraft,
 };
+pub use usage::Usage;
 
 /// How often a change is tried when others change the same records meanwhile.
 const ATTEMPTS_MAX: usize = 32;
@@ -246,49 +249,6 @@ impl Admin {
         let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
         uuid.to_string().parse().map_err(|_| corrupt("a UUID is no identifier".to_owned()))
     }
-
-    /// Writes a record: in place of the one that `before` tells of, or anew. On
-    /// validation nothing is written, and the record is as it would be.
-    async fn write<T>(
-        &self,
-        actor: Actor<'_>,
-        intent: &Intent,
-        before: Option<Stored<()>>,
-        plan: Plan,
-        value: T,
-    ) -> Result<Stored<T>, AdminError> {
-        plan.check_size()?;
-        let time = self.now();
-        let create_time = before.as_ref().map_or(time, |before| before.create_time);
-        let revision = if intent.validate_only {
-            before.map(|before| before.revision).unwrap_or_default()
-        } else {
-            let is_new = before.is_none();
-            let Plan { mut guards, write, kind, subject, workspace, before, after } = plan;
-            guards.extend(actor.guards());
-            let (actor, patience) = (actor.name(), actor.patience());
-            let request = intent.to_remember(&actor, time);
-            let request_id = intent.request_id.clone();
-            let deed = Deed { actor, kind, subject, workspace, before, after, request_id };
-            let made = self.records.commit(Change { time, guards, write, deed, request }).await?;
-            if !is_new {
-                self.records.in_force(made, patience).await?;
-            }
-            made
-        };
-        Ok(Stored { value, revision, create_time, update_time: time })
-    }
-}
-
-/// A change about to be made.
-struct Plan {
-    guards: Vec<(Guard, Revision)>,
-    write: Write,
-    kind: Kind,
-    subject: String,
-    workspace: String,
-    before: String,
-    after: String,
 }
 
 /// The id under which a request is remembered: none where it has none, or changes nothing.
@@ -320,24 +280,6 @@ impl Intent {
 impl<T> Changed<T> {
     fn new(record: T) -> Self {
         Self { record, warnings: Vec::new() }
-    }
-}
-
-impl Plan {
-    /// Refuses a record that is larger than lists of them could bear.
-    fn check_size(&self) -> Result<(), AdminError> {
-        let (field, most) = match self.write {
-            Write::Policy(..) => ("policy", policy::SIZE_MAX),
-            Write::Workspace(..) => ("workspace", RECORD_SIZE_MAX),
-            Write::Principal(..) => ("principal", RECORD_SIZE_MAX),
-            Write::Key(..) => ("key", RECORD_SIZE_MAX),
-        };
-        let mut faults = Faults::new();
-        if self.after.len() > most {
-            let size = self.after.len();
-            faults.note(field, format_args!("is {size} bytes as JSON; at most {most} are allowed"));
-        }
-        faults.finish().map_err(AdminError::Invalid)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use ring::rand::SystemRandom;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -26,20 +26,26 @@ use crate::{
     },
     introspect::Introspection,
     keyring::{self, KeyringError},
+    limits::InvalidUrl,
     proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
     replica::Replica,
     server::{self, ServerError},
     store::{OpenError, Place, Store},
     telemetry::TelemetryError,
+    usage::{Flusher, Meter, Source},
 };
 
+mod checkpoints;
 mod coherence;
 mod database;
+mod limits;
 mod metrics;
 mod waiting;
 
-use coherence::{Coherent, Member};
+pub use checkpoints::public_keys;
+use coherence::{Coherent, Member, new_id};
 pub use database::open_database;
+use limits::Limits;
 pub use metrics::tell_metrics;
 pub use waiting::open_when_ready;
 
@@ -91,6 +97,9 @@ pub enum AppError {
         /// Why not.
         error: io::Error,
     },
+    /// The address of Redis is none.
+    #[error("limits.redis_url cannot be used: {0}")]
+    Redis(#[from] InvalidUrl),
     /// No metrics can be told.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -126,6 +135,10 @@ pub struct App {
     admin: Arc<Admin>,
     introspection: Arc<Introspection>,
     cache: Arc<Cache>,
+    usage: Arc<Meter>,
+    flusher: Flusher,
+    /// Until the end it is kept reached.
+    _redis: Option<DropGuard>,
     back: Back,
 }
 
@@ -182,10 +195,31 @@ impl App {
             entropy,
         ));
         let keys = Arc::clone(&cache) as _;
-        let introspection = Arc::new(Introspection::new(keyring, keys, clock));
+        let usage = Arc::new(Meter::default());
+        let sharing = replica.as_ref().map(|member| &member.replica);
+        let Limits { limiter, until_dropped: redis } =
+            Limits::new(&settings.limits, sharing, back.handle())?;
+        let introspection =
+            Introspection::new(keyring, keys, clock, limiter).counted_by(Arc::clone(&usage) as _);
+        let introspection = Arc::new(introspection);
         let installing = Arc::clone(&admin);
         back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
-        Ok(Self { store, replica: replica.map(Arc::new), admin, introspection, cache, back })
+        let source =
+            Source { store: Arc::clone(&store) as _, clock: Arc::new(SystemClock), id: new_id()? };
+        let interval = Duration::from_millis(settings.usage.flush_interval_ms);
+        let flusher = Flusher::start(Arc::clone(&usage), source, interval, back.handle());
+        let replica = replica.map(Arc::new);
+        Ok(Self {
+            store,
+            replica,
+            admin,
+            introspection,
+            cache,
+            usage,
+            flusher,
+            _redis: redis,
+            back,
+        })
     }
 
     /// The use cases of `KeyAdmin`. To be run on the back.
@@ -203,25 +237,31 @@ impl App {
         &self.cache
     }
 
+    /// What counts how keys are used.
+    pub fn usage(&self) -> &Arc<Meter> {
+        &self.usage
+    }
+
     /// What it is among the replicas of its database, where there may be others.
     pub fn replica(&self) -> Option<&Arc<Replica>> {
         self.replica.as_ref().map(|member| &member.replica)
     }
 
-    /// Leaves the other replicas, and closes the database.
+    /// Writes what was counted last, leaves the other replicas, and closes the database.
     ///
     /// # Errors
     ///
     /// [`AppError::Stopped`].
     pub async fn close(self) -> Result<(), AppError> {
-        let (store, replica) = (Arc::clone(&self.store), self.replica.clone());
+        let Self { store, replica, flusher, back, .. } = self;
         let closing = async move {
+            flusher.finish().await;
             if let Some(member) = replica {
                 member.leave().await;
             }
             store.close().await;
         };
-        Ok(self.back.run(closing).await?)
+        Ok(back.run(closing).await?)
     }
 
     /// The services, and what their health is reported through.
@@ -261,6 +301,7 @@ impl App {
         shutdown: CancellationToken,
     ) -> Result<Drained, AppError> {
         let (routes, reporter) = self.routes(settings)?;
+        let checkpoints = self.sign_checkpoints(settings)?;
         let limits = EdgeLimits::from(&settings.server);
         // Before anybody can ask: a service that nothing was said of is not known.
         report(&reporter, ServingStatus::Serving).await;
@@ -289,7 +330,13 @@ impl App {
             ending
         );
         // What hangs in the database must not keep the process from ending.
-        let closed = tokio::time::timeout(settings.server.drain_timeout(), self.close()).await;
+        let closing = async {
+            if let Some(checkpoints) = checkpoints {
+                checkpoints.end().await;
+            }
+            self.close().await
+        };
+        let closed = tokio::time::timeout(settings.server.drain_timeout(), closing).await;
         let drained = drained?;
         match closed {
             Ok(closed) => closed?,

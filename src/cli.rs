@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     back::{Back, BackRuntime},
     config::{InvalidSettings, Settings},
+    domain::checkpoint::VerifierKey,
 };
 
 /// How long the back may take to finish what it has begun, once a command is done.
@@ -94,7 +95,15 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum KeyringCommand {
     /// Add a signing key and sign new secrets with it; older secrets stay good
-    Rotate,
+    Rotate {
+        /// Replace the key that signs checkpoints of the log, and leave those of secrets alone
+        #[arg(long)]
+        checkpoints: bool,
+    },
+    /// Print the public keys of checkpoints, the one of the key that signs first
+    ///
+    /// Keep them elsewhere: who can write both the database and the keyring can also sign.
+    PublicKey,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,9 +111,16 @@ enum EventsCommand {
     /// Check the hash chain; name the first broken revision
     ///
     /// Stop the server first, unless the database is PostgreSQL's: one process owns an SQLite
-    /// file. Keep the last revision and its hash, which are printed, elsewhere: a log that was
-    /// rewritten as a whole has others.
-    Verify,
+    /// file. That the end of the log was cut off, or all of it written anew, only a checkpoint
+    /// can tell that was kept elsewhere: give it with --checkpoint.
+    Verify {
+        /// Also check that the log is the one that this checkpoint tells of
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// A public key that may have signed it, more than once [default: those of the keyring]
+        #[arg(long, value_name = "KEY", requires = "checkpoint")]
+        public_key: Vec<VerifierKey>,
+    },
 }
 
 /// Why a command failed, for people.
@@ -127,8 +143,16 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
         Command::Quickstart { exit } => quickstart::run(settings, exit),
         Command::Bootstrap { force } => bootstrap::run(settings, force),
         Command::Migrate => migrate::run(settings),
-        Command::Keyring { command: KeyringCommand::Rotate } => keyring::rotate(settings),
-        Command::Events { command: EventsCommand::Verify } => events::verify(settings),
+        Command::Keyring { command: KeyringCommand::Rotate { checkpoints: false } } => {
+            keyring::rotate(settings)
+        }
+        Command::Keyring { command: KeyringCommand::Rotate { checkpoints: true } } => {
+            keyring::rotate_checkpoints(settings)
+        }
+        Command::Keyring { command: KeyringCommand::PublicKey } => keyring::public_keys(settings),
+        Command::Events { command: EventsCommand::Verify { checkpoint, public_key } } => {
+            events::verify(settings, checkpoint.as_deref(), public_key)
+        }
         Command::Policy { command } => policy::run(command),
         Command::Health { address, status, metrics_address } => {
             health::run(settings, address, status.then_some(metrics_address))

@@ -9,6 +9,7 @@
 mod database;
 mod database_url;
 mod invalid;
+mod limits;
 mod sections;
 mod server;
 mod table;
@@ -22,9 +23,10 @@ use serde::Deserialize;
 pub use database::{Connection, DatabaseSettings, MigrateOnStart, TlsMode};
 pub use database_url::DatabaseUrl;
 pub use invalid::{InvalidSettings, Problem};
+pub use limits::{LimitSettings, RedisUrl, WithoutRedis};
 pub use sections::{
-    BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings, MetricsSettings,
-    ReplicaSettings,
+    AuditSettings, BackSettings, CacheSettings, KeyringSettings, LogFormat, LogSettings,
+    MetricsSettings, ReplicaSettings, UsageSettings,
 };
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
@@ -46,12 +48,18 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// How replicas follow each other.
     pub replicas: ReplicaSettings,
+    /// Who keeps count of rate limits.
+    pub limits: LimitSettings,
     /// Where the signing keys are kept.
     pub keyring: KeyringSettings,
+    /// How the log of changes is vouched for.
+    pub audit: AuditSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Where the process tells how it is.
     pub metrics: MetricsSettings,
+    /// How uses of keys are counted.
+    pub usage: UsageSettings,
 }
 
 impl Settings {
@@ -114,7 +122,9 @@ impl Settings {
         problems.extend(self.log.contradictions());
         problems.extend(self.database.contradictions());
         problems.extend(self.replicas.contradictions());
-        problems.extend(sections::shared_files(&self.database, &self.keyring));
+        problems.extend(self.limits.contradictions());
+        problems.extend(self.audit.contradictions());
+        problems.extend(sections::shared_files(&self.database, &self.keyring, &self.audit));
         problems
     }
 }

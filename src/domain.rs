@@ -14,16 +14,20 @@
 //! - **caller**: the backend or operator that calls Keyward, with a key of the
 //!   workspace `system`.
 //! - **decision**: allow, or deny with a reason.
+//! - **limit**: a rate at which a key, or all keys of a workspace, may be used.
 //! - **event**, **revision**: an entry of the log of changes, and its number.
+//! - **checkpoint**: a signed statement of how far the log had come.
 //! - **replica**, **lease**: a process that serves, and its permission to answer
 //!   from memory.
 
 pub mod advice;
 pub mod caller;
+pub mod checkpoint;
 pub mod decision;
 pub mod event;
 pub mod fault;
 pub mod key;
+pub mod limit;
 pub mod live;
 pub mod name;
 pub mod network;
@@ -36,5 +40,6 @@ pub mod scope;
 pub mod secret;
 pub mod system;
 pub mod time;
+pub mod usage;
 pub mod warning;
 pub mod workspace;

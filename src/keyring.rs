@@ -2,11 +2,13 @@
 //!
 //! A JSON document such as
 //! `{"current":"0","keys":[{"version":"0","created":1767225600,"key":"<64 hex digits>"}]}`,
-//! which only its owner may read. It is replaced whole or not at all, and lost with every key that
+//! which only its owner may read. The key that signs checkpoints of the log is beside them, as
+//! `"checkpoints":{"created":1767225600,"seed":"<64 hex digits>","older":[]}`. It is replaced whole or not at all, and lost with every key that
 //! it ever signed: back it up.
 //!
 //! No error and no panic here carries key material; buffers that held some are wiped.
 
+mod checkpoints;
 mod document;
 mod file;
 #[cfg(test)]
@@ -20,7 +22,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::domain::secret::{InvalidKeyring, KeyVersion, Keyring, NoEntropy, SigningKey};
-use document::{Document, Entry, KeyBytes};
+pub use checkpoints::{CheckpointKeys, checkpoint_keys, rotate_checkpoint_key};
+use document::{CheckpointEntry, Document, Entry, KeyBytes};
 
 /// The keyring file cannot be used. The text is complete, so there is no further source, and says
 /// what to do about it.
@@ -82,6 +85,17 @@ pub enum KeyringError {
         /// The file.
         path: PathBuf,
     },
+    /// No room is left for another key of checkpoints.
+    #[error(
+        "{} holds {most} keys of checkpoints; remove the last of `older`, and keep its public key \
+         with the checkpoints that it signed",
+        .path.display(),
+        most = checkpoints::KEYS_MAX
+    )]
+    FullOfCheckpointKeys {
+        /// The file.
+        path: PathBuf,
+    },
     /// The random generator failed.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -113,7 +127,8 @@ pub fn load_or_create(
         Err(KeyringError::Absent { .. }) if may_create => {
             let current = KeyVersion::FIRST;
             let keys = vec![generate(current, now_unix)?];
-            file::create(path, &to_json(path, &Document { current, keys })?)?;
+            let checkpoints = Some(CheckpointEntry::generate(now_unix)?);
+            file::create(path, &to_json(path, &Document { current, keys, checkpoints })?)?;
             load(path)
         }
         outcome => outcome,
@@ -121,7 +136,8 @@ pub fn load_or_create(
 }
 
 /// Adds a new key to the keyring at `path` under the next free version and makes it the current
-/// one, which it returns. The older keys stay. `now_unix`, in seconds, is noted with the key.
+/// one, which it returns. The older keys stay, and so does the one that signs checkpoints, which
+/// others know by its public half. `now_unix`, in seconds, is noted with the key.
 ///
 /// Rotations on one machine take turns. A process that has read the file before does not see the
 /// new key until it reads it again, and refuses what others mint with it.
@@ -171,9 +187,13 @@ fn to_json(path: &Path, document: &Document) -> Result<Zeroizing<Vec<u8>>, Keyri
 }
 
 fn generate(version: KeyVersion, created: i64) -> Result<Entry, NoEntropy> {
+    Ok(Entry { version, created, key: random_key()? })
+}
+
+fn random_key() -> Result<KeyBytes, NoEntropy> {
     let mut bytes = Zeroizing::new([0; SigningKey::LEN]);
     fill_randomly(bytes.as_mut_slice())?;
-    Ok(Entry { version, created, key: KeyBytes::new(bytes) })
+    Ok(KeyBytes::new(bytes))
 }
 
 fn fill_randomly(bytes: &mut [u8]) -> Result<(), NoEntropy> {

@@ -31,13 +31,18 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, sync::Notify, sync::watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     cache::Coordinator,
     domain::{
         event::Revision,
+        limit::Population,
         name::Id,
         ports::{Change, Clock, Records, StoreError},
         replica::{Durability, Member, SharedLog, Stopwatch, Terms},
@@ -144,6 +149,21 @@ impl Replica {
         Ok(durability)
     }
 
+    /// Looks again and again how many replicas there are, in a task on this runtime, until it
+    /// leaves.
+    pub fn keep_count(&self, interval: Duration, back: &Handle) {
+        let (barrier, stop) = (Arc::clone(&self.barrier), self.stop.clone());
+        let count = async move {
+            let mut interval = tokio::time::interval(interval);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                barrier.read_once().await;
+            }
+        };
+        self.tasks.spawn_on(async move { stop.run_until_cancelled(count).await }, back);
+    }
+
     /// How it is.
     pub fn status(&self) -> Status {
         let seen = *self.seen.borrow();
@@ -191,24 +211,33 @@ impl Drop for Replica {
     }
 }
 
+impl Population for Replica {
+    fn replicas(&self) -> usize {
+        self.barrier.replicas()
+    }
+}
+
 #[async_trait]
 impl Coordinator for Replica {
-    async fn commit(
+    async fn commit_all(
         self: Arc<Self>,
         records: Arc<dyn Records>,
-        change: Change,
+        changes: Vec<Change>,
     ) -> Result<Revision, StoreError> {
-        let subject = change.write.subject();
-        let revision = records.commit(change).await?;
-        // This replica need not be told by the log, nor be waited for.
-        self.standing.note(revision, &subject);
-        self.barrier.note(revision);
+        let subjects: Vec<String> = changes.iter().map(|change| change.write.subject()).collect();
+        let last = records.commit_all(changes).await?;
+        // This replica need not be told by the log, nor be waited for. Who sees one of the changes
+        // sees all of them.
+        for subject in subjects {
+            self.standing.note(last, &subject);
+        }
+        self.barrier.note(last);
         // Until the log has brought it, what is read of its subject does not count, and is read
         // for every question.
         if let Some(rung) = &self.rung {
             rung.notify_one();
         }
-        Ok(revision)
+        Ok(last)
     }
 
     async fn in_force(&self, revision: Revision, until: Option<Moment>) -> Result<(), StoreError> {

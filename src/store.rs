@@ -18,6 +18,7 @@ mod postgres;
 mod read;
 mod renewal;
 mod under;
+mod usage;
 mod verify;
 
 use std::{fmt, fs::File, path::PathBuf, sync::Arc};
@@ -46,6 +47,7 @@ use crate::domain::{
     principal::Principal,
     secret::Digest,
     time::{Moment, Timestamp},
+    usage::{KeepUsage, MostUsed, UsageBatch, UsageQuery, UsageRow},
     workspace::Workspace,
 };
 use bounded::Bounded;
@@ -302,6 +304,14 @@ impl Records for Store {
         listing::key(&self.snapshot().await?, name).await
     }
 
+    async fn keys_named(
+        &self,
+        workspace: &WorkspaceName,
+        ids: &[Id],
+    ) -> Result<Vec<KeyRecord>, StoreError> {
+        listing::named(&self.snapshot().await?, workspace, ids).await
+    }
+
     async fn keys(
         &self,
         query: &KeyQuery,
@@ -340,6 +350,19 @@ impl Records for Store {
         read::events(&self.readers, query, page).await
     }
 
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        usage::steps(&self.readers, query).await
+    }
+
+    async fn most_used(
+        &self,
+        query: &UsageQuery,
+        most: u64,
+        rows_max: u64,
+    ) -> Result<MostUsed, StoreError> {
+        usage::most_used(&self.readers, query, most, rows_max).await
+    }
+
     async fn request(
         &self,
         id: &RequestKey,
@@ -352,12 +375,19 @@ impl Records for Store {
         self.ask(Work::Remember(request, done)).await.map(|_| ())
     }
 
-    async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
-        self.ask(Work::Change(Box::new(change))).await
+    async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
+        self.ask(Work::Changes(changes)).await
     }
 
     /// It is where it is read from this database; what is kept of it elsewhere is not known here.
     async fn in_force(&self, _: Revision, _: Option<Moment>) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl KeepUsage for Store {
+    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        usage::add(&self.writer, batch).await
     }
 }

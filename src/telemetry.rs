@@ -23,7 +23,7 @@ use prometheus::Registry;
 use tokio::{net::TcpListener, runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{cache::Cache, replica::Replica};
+use crate::{cache::Cache, replica::Replica, usage::Meter};
 use pages::Pages;
 
 /// The version of this program.
@@ -45,6 +45,7 @@ pub enum TelemetryError {
 /// What is told of.
 struct Sources {
     cache: Arc<Cache>,
+    usage: Arc<Meter>,
     /// None: there are no other replicas.
     replica: Option<Arc<Replica>>,
 }
@@ -93,8 +94,9 @@ impl Telemetry {
     }
 
     /// Tells of these from now on. The first ones count.
-    pub fn watch(&self, cache: &Arc<Cache>, replica: Option<&Arc<Replica>>) {
-        let sources = Sources { cache: Arc::clone(cache), replica: replica.map(Arc::clone) };
+    pub fn watch(&self, cache: &Arc<Cache>, usage: &Arc<Meter>, replica: Option<&Arc<Replica>>) {
+        let (cache, usage) = (Arc::clone(cache), Arc::clone(usage));
+        let sources = Sources { cache, usage, replica: replica.map(Arc::clone) };
         if self.sources.set(sources).is_ok()
             && let Some(replica) = replica
         {

@@ -37,6 +37,8 @@ mod seen;
 #[path = "api/support.rs"]
 #[expect(dead_code, reason = "written for the tests of the API, which use more of it")]
 mod support;
+#[path = "canary/together.rs"]
+mod together;
 
 use std::{
     fs,

@@ -20,6 +20,7 @@ use keyward::{
     },
     introspect::Introspection,
     keyring,
+    limits::Refuse,
     store::{Options, Store},
 };
 use ring::rand::SystemRandom;
@@ -83,7 +84,8 @@ impl World {
         let Bootstrapped::Minted(_, secret) = admin.bootstrap(false).await.unwrap() else {
             panic!("a new database was bootstrapped before");
         };
-        let introspection = Introspection::new(keyring, Arc::clone(&store) as _, clock);
+        let finder = Arc::clone(&store) as _;
+        let introspection = Introspection::new(keyring, finder, clock, Arc::new(Refuse));
         let root = introspection.authenticate(secret.as_str(), None).await.unwrap();
         let owner = CreatePrincipal {
             parent: "workspaces/system".into(),

@@ -35,8 +35,20 @@ fn sources(directory: &str) -> Vec<Source> {
 fn no_layer_names_what_it_must_not_know() {
     let sources = sources("src");
     assert!(sources.len() > 100, "there are sources");
-    for layer in ["domain", "admin", "introspect", "cache", "replica", "store", "telemetry", "grpc"]
-    {
+    let layers = [
+        "domain",
+        "admin",
+        "introspect",
+        "cache",
+        "replica",
+        "limits",
+        "store",
+        "usage",
+        "checkpoints",
+        "telemetry",
+        "grpc",
+    ];
+    for layer in layers {
         let of_layer = sources.iter().filter(|source| source.layer() == layer).count();
         assert!(of_layer > 1 || layer == "introspect" && of_layer == 1, "{layer} is there");
     }

@@ -23,6 +23,7 @@ use keyward::{
     },
     introspect::Introspection,
     keyring,
+    limits::Refuse,
     store::{Options, Store},
 };
 use ring::rand::SystemRandom;
@@ -109,7 +110,8 @@ impl World {
         let Bootstrapped::Minted(_, secret) = other.bootstrap(false).await.unwrap() else {
             panic!("a new database was bootstrapped before");
         };
-        let introspection = Introspection::new(Arc::clone(&keyring), store, Arc::new(SystemClock));
+        let (clock, limiter) = (Arc::new(SystemClock), Arc::new(Refuse));
+        let introspection = Introspection::new(Arc::clone(&keyring), store, clock, limiter);
         let root = introspection.authenticate(secret.as_str(), None).await.unwrap();
         let id = "acme".to_owned();
         let draft = PolicyDraft { policy: policy(implied), ..PolicyDraft::default() };

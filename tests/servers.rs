@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "servers/audit.rs"]
+mod audit;
 #[path = "kill/caller.rs"]
 mod caller;
 #[path = "servers/failover.rs"]
@@ -14,6 +16,8 @@ mod fresh;
 mod healing;
 #[path = "servers/left.rs"]
 mod left;
+#[path = "servers/limits.rs"]
+mod limits;
 #[path = "servers/metrics.rs"]
 mod metrics;
 #[path = "metrics/reader.rs"]
@@ -29,6 +33,8 @@ mod proxy;
 mod replicas;
 #[path = "servers/tls.rs"]
 mod tls;
+#[path = "servers/usage.rs"]
+mod usage;
 #[path = "servers/waiting.rs"]
 mod waiting;
 #[path = "servers/waits.rs"]

@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "store/batches.rs"]
+mod batches;
+#[path = "store/checkpoints.rs"]
+mod checkpoints;
 #[path = "store/database.rs"]
 mod database;
 #[path = "store/events.rs"]
@@ -36,6 +40,8 @@ mod server;
 mod together;
 #[path = "store/under.rs"]
 mod under;
+#[path = "store/usage.rs"]
+mod usage;
 
 /// Makes a test of each behaviour for each kind of database.
 macro_rules! conformance {
@@ -113,6 +119,15 @@ conformance! {
         a_renumbered_event_is_found
         an_added_event_is_found
         a_changed_counter_is_found;
+    checkpoints:
+        a_log_goes_on_from_each_of_its_heads
+        an_end_cut_off_with_care_is_found_by_a_checkpoint
+        a_log_written_anew_is_found_by_a_checkpoint
+        what_is_broken_is_found_with_a_checkpoint_too
+        the_newest_checkpoint_is_kept_and_goes_on_from_the_one_before
+        no_checkpoint_is_signed_of_a_log_that_does_not_go_on
+        a_file_that_is_not_to_be_relied_on_is_left_as_it_is
+        ten_thousand_changes_of_eight_callers_are_one_event_each;
     together:
         revisions_have_no_gaps
         a_request_is_done_once
@@ -125,6 +140,12 @@ conformance! {
         an_expired_request_is_replaced_amid_a_group
         a_key_with_very_many_scopes_is_written
         a_store_closed_while_changes_wait_says_truly_which_were_made;
+    batches:
+        changes_are_made_together_with_an_event_each
+        none_is_made_where_one_is_refused
+        each_is_judged_by_what_was_there_before_all
+        all_or_none_holds_amid_a_group_also_where_the_database_refuses
+        keys_are_read_by_their_names;
     under:
         live_keys_of_all_workspaces_are_read_in_parts
         keys_that_ended_or_are_of_another_policy_are_not_read
@@ -132,6 +153,16 @@ conformance! {
         the_newest_change_is_of_whatever_is_in_the_workspaces
         keys_are_read_that_changed_since_themselves_or_their_surroundings
         a_guard_of_all_that_is_under_a_policy_refuses_the_change;
+    usage:
+        counts_are_added_up_over_sources_and_batches
+        a_batch_that_comes_again_is_not_added_again
+        sources_that_ended_are_forgotten_after_a_week
+        steps_are_hours_or_days_within_the_range
+        the_most_used_keys_come_first
+        the_last_use_of_a_secret_is_the_greatest
+        unused_keys_are_found_to_the_very_moment
+        keys_with_an_old_secret_are_found_to_the_very_moment
+        many_sources_add_the_same_rows_at_once;
     migrating:
         the_schema_goes_up_down_and_up
         a_newer_schema_is_refused_by_name

@@ -97,6 +97,7 @@ impl FindKey for Mint {
             role: "owner".into(),
             confined_to: many("teams"),
             disabled: false,
+            deleted: false,
         };
         let facts = Facts {
             key: stored(key),

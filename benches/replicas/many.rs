@@ -80,7 +80,7 @@ pub(crate) async fn changes(
     let write = Write::Policy(name, policy, None);
     let made =
         Change { time, guards: vec![], write, deed: deed(Kind::PolicyCreated), request: None };
-    Arc::clone(first).commit(Arc::clone(&records), made).await.unwrap();
+    Arc::clone(first).commit_all(Arc::clone(&records), vec![made]).await.unwrap();
     let mut last = None;
     let mut samples = Vec::new();
     for _ in 0..rounds {
@@ -97,7 +97,8 @@ pub(crate) async fn changes(
             let (time, deed) = (SystemClock.now(), deed(Kind::WorkspaceUpdated));
             let change = Change { time, guards: vec![], write, deed, request: None };
             let begun = Instant::now();
-            let made = Arc::clone(first).commit(Arc::clone(&records), change).await.unwrap();
+            let made =
+                Arc::clone(first).commit_all(Arc::clone(&records), vec![change]).await.unwrap();
             first.in_force(made, None).await.unwrap();
             times.push(begun.elapsed());
             last = Some(made);

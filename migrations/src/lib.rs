@@ -4,6 +4,8 @@
 mod m20261122_000001_create_tables;
 mod m20261122_000002_add_plans;
 mod m20261122_000003_add_replicas;
+mod m20261122_000004_add_usage;
+mod m20261122_000005_add_deleted_principals;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +21,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_create_tables::Migration),
             Box::new(m20261122_000002_add_plans::Migration),
             Box::new(m20261122_000003_add_replicas::Migration),
+            Box::new(m20261122_000004_add_usage::Migration),
+            Box::new(m20261122_000005_add_deleted_principals::Migration),
         ]
     }
 }

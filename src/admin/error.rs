@@ -41,6 +41,9 @@ pub enum AdminError {
     /// The principal is disabled.
     #[error("{0} is disabled")]
     PrincipalDisabled(String),
+    /// The principal has live keys.
+    #[error("{0} has live keys")]
+    PrincipalHasLiveKeys(String),
     /// A key made on behalf of another would exceed it, in these fields.
     #[error("the key is broader than the minting key, in: {}", .0.join(","))]
     BroaderThanMintingKey(Vec<&'static str>),
@@ -53,12 +56,39 @@ pub enum AdminError {
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoEntropy,
+    /// Of what was asked for together some cannot be: all that cannot, each with its place in the
+    /// request, such as `requests[3]`.
+    #[error("{} of what was asked for together cannot be", .0.len())]
+    Several(Vec<(String, AdminError)>),
     /// The records could not be asked or changed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AdminError {
+    /// Whether it is for what was asked for, and not for what the world is like.
+    fn is_of_the_request(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::NotFound(_)
+            | Self::Exists(_)
+            | Self::Invalid(_)
+            | Self::EtagMismatch(_)
+            | Self::KeyRevoked(_)
+            | Self::BuiltIn(_)
+            | Self::PrincipalDisabled(_)
+            | Self::PrincipalHasLiveKeys(_)
+            | Self::BroaderThanMintingKey(_)
+            | Self::MintingKeyNotActive(_)
+            | Self::LiveKeysAffected(_) => true,
+            Self::Contended
+            | Self::RequestIdReused(_)
+            | Self::NoEntropy
+            | Self::Several(_)
+            | Self::Store(_) => false,
+        }
+    }
+
     /// There is no resource of this name.
     pub(super) fn not_found(name: &impl ToString) -> Self {
         Self::NotFound(name.to_string())
@@ -68,6 +98,43 @@ impl AdminError {
 impl From<Refused> for AdminError {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+/// Gathers what of several things that are asked for together can be, and why others cannot.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    refused: Vec<(String, AdminError)>,
+}
+
+impl Gathered {
+    /// What came of the one at this place; nothing where it cannot be, which is noted.
+    ///
+    /// # Errors
+    ///
+    /// What is no fault of that one: the others need not be looked at.
+    pub(super) fn take<T>(
+        &mut self,
+        place: String,
+        outcome: Result<T, AdminError>,
+    ) -> Result<Option<T>, AdminError> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_of_the_request() => {
+                self.refused.push((place, error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the gathering.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Several`] where some cannot be.
+    pub(super) fn finish(self) -> Result<(), AdminError> {
+        if self.refused.is_empty() { Ok(()) } else { Err(AdminError::Several(self.refused)) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keys: make, read, list, change, rotate, revoke, identify.
 
+mod batch;
 mod change;
 mod draft;
+mod make;
 mod minting;
 mod presets;
 mod read;
@@ -12,6 +14,7 @@ use super::{
     Actor, Admin, AdminError, Changed, CreateKey, Intent, Issued, Plan, Site,
     error::{invalid, settle},
     json,
+    plan::Planned,
     record::reached,
 };
 use crate::domain::{
@@ -20,16 +23,17 @@ use crate::domain::{
     fault::Faults,
     key::Key,
     live::{Facts, LiveKey, Stored},
-    name::{Id, KeyName, PrincipalName, WorkspaceName},
-    policy::{CompiledPolicy, KeyType},
+    name::{KeyName, WorkspaceName},
+    policy::CompiledPolicy,
     ports::{Guard, KeyRecord, NewSecret, SecretRecord, Write},
     principal::Principal,
-    secret::{Minted, Prefix},
+    secret::{Minted, Prefix, Secret},
     system::SystemScope,
     time::Timestamp,
     warning::{Warning, WarningCode},
 };
 
+use make::{Form, Made, Making};
 pub use read::{IdentifiedKey, SecretState};
 
 const READ: SystemScope = SystemScope::KeysRead;
@@ -55,16 +59,12 @@ impl Admin {
         caller: &Caller,
         request: &CreateKey,
     ) -> Result<Issued<KeyRecord>, AdminError> {
-        let CreateKey { parent, id, draft, presets, minting_key, intent } = request;
+        let CreateKey { parent, draft, intent, .. } = request;
         caller.require(WRITE)?;
         let mut faults = Faults::new();
         let parent: Option<WorkspaceName> = reached(caller, WRITE, "parent", parent, &mut faults)?;
         intent.check(&mut faults);
-        let id = match id.as_str() {
-            "" => None,
-            id => Some(faults.take("key_id", id.parse::<Id>())),
-        };
-        let minting_key = minting::named(caller, minting_key, &mut faults)?;
+        let form = request.form(caller, &mut faults)?;
         let Some(parent) = parent else {
             draft.check_form(&mut faults);
             return Err(invalid(faults));
@@ -77,10 +77,10 @@ impl Admin {
         }
         let site = self.site(&parent).await?;
         let now = self.now();
-        presets::check(presets, &site.policy, &mut faults);
-        let parsed = draft.read(&parent, &site.policy, !presets.is_empty(), now, &mut faults);
+        let parsed = request.read(&parent, &site.policy, now, &mut faults);
         let parsed = settle(faults, parsed)?;
-        let id = id.flatten().map_or_else(|| self.new_id(), Ok)?;
+        let Form { id, minting_key } = form;
+        let id = id.map_or_else(|| self.new_id(), Ok)?;
         let name = KeyName { workspace: parent.workspace.clone(), key: id };
         caller.reach(WRITE, &name)?;
         if self.records.key(&name).await?.is_some() {
@@ -88,22 +88,10 @@ impl Admin {
             let repeated = self.repeated(caller, intent).await?;
             return repeated.ok_or_else(|| AdminError::Exists(name.to_string()));
         }
-        let kind = site.policy.named_key_type(&parsed.key_type);
-        let principal = self.owner(&parent, draft, kind).await?;
-        let mut key = Key { name, ..parsed };
-        let role = principal.as_ref().map(|owner| owner.value.role.as_str());
-        presets::expand(presets, &site.policy, role, &mut key)?;
-        let mut guards = site.guards();
-        if let Some(name) = minting_key {
-            let minter = self.minter(&name, &parent, &site, now).await?;
-            minter.check(&key, &site, now)?;
-            guards.extend(minter.guards());
-            key.minting_key = Some(name.key);
-        }
-        let live = site.live(fresh(key.clone(), now), principal.clone());
-        caller.may_handle(&live)?;
-        let warnings = risks(&live);
-        guards.extend(principal.map(|owner| (Guard::Principal(owner.value.name), owner.revision)));
+        let key = Key { name, ..parsed };
+        let mut making = Making::new(caller, &site, now);
+        let Made { key, guards, warnings } =
+            self.make(&mut making, request, key, minting_key).await?;
         let plan = KeyPlan::new(Kind::KeyCreated, guards);
         let mut issued = self.issue(Actor::Caller(caller), intent, &site.policy, plan, key).await?;
         issued.changed.warnings = warnings;
@@ -120,37 +108,19 @@ impl Admin {
         let Some(earlier) = self.remembered(caller, intent).await? else { return Ok(None) };
         let name = earlier.subject.parse::<KeyName>();
         let name = name.map_err(|_| AdminError::not_found(&earlier.subject))?;
-        self.key_now(&name).await.map(unissued).map(Some)
-    }
-
-    /// The owner of a key about to be made, who must be of the same workspace, of a kind
-    /// that keys of its type are for, and enabled.
-    async fn owner(
-        &self,
-        parent: &WorkspaceName,
-        draft: &super::KeyDraft,
-        kind: Option<&KeyType>,
-    ) -> Result<Option<Stored<Principal>>, AdminError> {
-        let Ok(name) = draft.principal.parse::<PrincipalName>() else { return Ok(None) };
-        if name.parent() != *parent {
-            return Err(AdminError::not_found(&name));
-        }
-        let owner = self.principal_now(&name).await?;
-        if let Some(kind) = kind
-            && let Err(wrong) = owner.value.kind.is_among(&kind.principal_kinds)
-        {
-            let mut faults = Faults::new();
-            faults.note("key.principal", format_args!("the key type {:?} {wrong}", kind.name));
-            return Err(invalid(faults));
-        }
-        if owner.value.disabled {
-            return Err(AdminError::PrincipalDisabled(name.to_string()));
-        }
-        Ok(Some(owner))
+        let record = self.key_now(&name).await?;
+        self.dated(record).await.map(unissued).map(Some)
     }
 
     async fn key_now(&self, name: &KeyName) -> Result<KeyRecord, AdminError> {
         self.records.key(name).await?.ok_or_else(|| AdminError::not_found(name))
+    }
+
+    /// The same key, with when its rotation is due.
+    async fn dated(&self, record: KeyRecord) -> Result<KeyRecord, AdminError> {
+        let workspace = record.key.value.name.workspace.clone();
+        let site = self.site(&WorkspaceName { workspace }).await?;
+        Ok(record.due_after(site.due_after()))
     }
 
     /// Writes a key with a new secret.
@@ -162,17 +132,8 @@ impl Admin {
         plan: KeyPlan,
         key: Key,
     ) -> Result<Issued<KeyRecord>, AdminError> {
-        let prefix =
-            policy.key_type(&key.key_type).and_then(|kind| Prefix::parse(&kind.prefix).ok());
-        let prefix = prefix.ok_or_else(|| AdminError::Invalid(vec![orphaned_type(&key)]))?;
-        let minted =
-            self.keyring.mint(&prefix, self.entropy.as_ref()).map_err(|_| AdminError::NoEntropy)?;
-        let Minted { secret, digest } = minted;
-        let older_until = match plan.grace {
-            Duration::ZERO => Timestamp::MIN,
-            grace => self.now().after(grace).unwrap_or(Timestamp::MAX),
-        };
-        let new = NewSecret { digest, version: self.keyring.current().version(), older_until };
+        let (new, secret) = self.mint(policy, &key, plan.grace)?;
+        let older_until = new.older_until;
         let replaced = plan.replaced.clone();
         let stored = self.write_key(actor, intent, plan, key, Some(new)).await?;
         let now = self.now();
@@ -184,13 +145,36 @@ impl Admin {
             };
             SecretRecord { replaced: Some(replaced), ..record }
         };
-        let newest = SecretRecord { create_time: stored.update_time, replaced: None };
+        let newest =
+            SecretRecord { create_time: stored.update_time, replaced: None, last_use: None };
         let secrets = std::iter::once(newest).chain(replaced.into_iter().map(ended)).collect();
-        let record = KeyRecord { key: stored, secrets };
+        let record = KeyRecord { key: stored, secrets, rotation_due: None };
+        let record = record.due_after(policy.document().rotation.due_after);
         Ok(Issued {
             changed: Changed::new(record),
             secret: (!intent.validate_only).then_some(secret),
         })
+    }
+
+    /// A new secret for a key, and what is stored of it.
+    fn mint(
+        &self,
+        policy: &CompiledPolicy,
+        key: &Key,
+        grace: Duration,
+    ) -> Result<(NewSecret, Secret), AdminError> {
+        let prefix =
+            policy.key_type(&key.key_type).and_then(|kind| Prefix::parse(&kind.prefix).ok());
+        let prefix = prefix.ok_or_else(|| AdminError::Invalid(vec![orphaned_type(key)]))?;
+        let minted =
+            self.keyring.mint(&prefix, self.entropy.as_ref()).map_err(|_| AdminError::NoEntropy)?;
+        let Minted { secret, digest } = minted;
+        let older_until = match grace {
+            Duration::ZERO => Timestamp::MIN,
+            grace => self.now().after(grace).unwrap_or(Timestamp::MAX),
+        };
+        let version = self.keyring.current().version();
+        Ok((NewSecret { digest, version, older_until }, secret))
     }
 
     async fn write_key(
@@ -201,17 +185,7 @@ impl Admin {
         after: Key,
         secret: Option<NewSecret>,
     ) -> Result<Stored<Key>, AdminError> {
-        let KeyPlan { kind, guards, before, replaced: _, grace: _ } = plan;
-        let stamp = before.as_ref().map(Stored::stamp);
-        let plan = Plan {
-            guards,
-            kind,
-            subject: after.name.to_string(),
-            workspace: after.name.workspace.to_string(),
-            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
-            after: json(&after)?,
-            write: Write::Key(after.clone(), stamp.as_ref().map(|stamp| stamp.revision), secret),
-        };
+        let (stamp, plan) = plan.planned(&after, secret)?;
         self.write(actor, intent, stamp, plan, after).await
     }
 }
@@ -231,9 +205,30 @@ impl KeyPlan {
     pub(super) fn new(kind: Kind, guards: Vec<(Guard, Revision)>) -> Self {
         Self { kind, guards, before: None, replaced: Vec::new(), grace: Duration::ZERO }
     }
+
+    /// The writing of the key as it is to be.
+    fn planned(self, after: &Key, secret: Option<NewSecret>) -> Result<Planned, AdminError> {
+        let Self { kind, guards, before, replaced: _, grace: _ } = self;
+        let stamp = before.as_ref().map(Stored::stamp);
+        let plan = Plan {
+            guards,
+            kind,
+            subject: after.name.to_string(),
+            workspace: after.name.workspace.to_string(),
+            before: before.map(|before| json(&before.value)).transpose()?.unwrap_or_default(),
+            after: json(after)?,
+            write: Write::Key(after.clone(), stamp.as_ref().map(|stamp| stamp.revision), secret),
+        };
+        Ok((stamp, plan))
+    }
 }
 
 impl Site {
+    /// After what time the secret of a key is to be replaced. None: it need not be.
+    fn due_after(&self) -> Option<Duration> {
+        self.policy.document().rotation.due_after
+    }
+
     /// The key as decisions would see it here.
     fn live(&self, key: Stored<Key>, principal: Option<Stored<Principal>>) -> LiveKey {
         let policy = (self.workspace.value.policy.clone(), self.policy_revision);

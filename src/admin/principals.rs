@@ -1,4 +1,4 @@
-//! Principals: make, read, change, disable, enable.
+//! Principals: make, read, change, disable, enable, delete.
 
 use super::{
     Actor, Admin, AdminError, Changed, CreatePrincipal, Named, Paged, Paging, PrincipalDraft,
@@ -11,9 +11,11 @@ use crate::domain::{
     caller::Caller,
     event::Kind,
     fault::{Faults, nearest},
+    key::KeyState,
     live::Stored,
     name::{Id, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, compiled::unknown},
+    ports::{Guard, KeyOrder, KeyQuery, Page},
     principal::{CONFINED_TO_MAX, Principal, PrincipalKind},
     system::{self, SystemScope},
 };
@@ -111,7 +113,8 @@ impl Admin {
             return Err(AdminError::Exists(name.to_string()));
         }
         let (role, confined_to) = (draft.role.clone(), draft.confined_to.clone());
-        let principal = Principal { name, title, kind, role, confined_to, disabled: false };
+        let principal =
+            Principal { name, title, kind, role, confined_to, disabled: false, deleted: false };
         let kind = Kind::PrincipalCreated;
         self.put(Actor::Caller(caller), intent, kind, site.guards(), None, principal)
             .await
@@ -262,10 +265,79 @@ impl Admin {
         self.put(Actor::Caller(caller), intent, kind, site.guards(), Some(stored), principal).await
     }
 
+    /// Deletes a principal that has no live keys, for ever: no other is given its name.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`]: not allowed, wrong fields, not there, another etag, live keys.
+    pub async fn delete_principal(
+        &self,
+        caller: &Caller,
+        request: &Named,
+    ) -> Result<(), AdminError> {
+        self.retry(Actor::Caller(caller), || self.delete_principal_once(caller, request)).await
+    }
+
+    async fn delete_principal_once(
+        &self,
+        caller: &Caller,
+        request: &Named,
+    ) -> Result<(), AdminError> {
+        let Named { name, etag, intent } = request;
+        caller.require(WRITE)?;
+        let mut faults = Faults::new();
+        let name: Option<PrincipalName> = reached(caller, WRITE, "name", name, &mut faults)?;
+        if let Some(name) = &name {
+            may_own_callers(caller, &name.parent())?;
+        }
+        intent.check(&mut faults);
+        let name = settle(faults, name)?;
+        // Before it is looked for, for it is gone then.
+        if self.remembered(caller, intent).await?.is_some() {
+            return Ok(());
+        }
+        let stored = self.principal_now(&name).await?;
+        let site = self.site(&name.parent()).await?;
+        check_etag(etag, &stored, &name)?;
+        // Looked at before the keys are: one that is made or prolonged meanwhile is newer.
+        let under = site.workspace.value.policy.clone();
+        let newest = self.records.newest_under(&under).await?;
+        if self.has_live_keys(&name).await? {
+            return Err(AdminError::PrincipalHasLiveKeys(name.to_string()));
+        }
+        let mut guards = site.guards();
+        guards.push((Guard::Under(under), newest));
+        let principal = Principal { disabled: true, deleted: true, ..stored.value.clone() };
+        let kind = Kind::PrincipalDeleted;
+        self.put(Actor::Caller(caller), intent, kind, guards, Some(stored), principal).await?;
+        Ok(())
+    }
+
+    async fn has_live_keys(&self, name: &PrincipalName) -> Result<bool, AdminError> {
+        let query = KeyQuery {
+            workspace: name.parent(),
+            states: vec![KeyState::Active],
+            now: self.now(),
+            title_part: String::new(),
+            key_type: None,
+            principal: Some(name.principal.clone()),
+            scope: None,
+            expiring_before: None,
+            never_used: false,
+            unused_since: None,
+            newest_secret_until: None,
+            order: KeyOrder::CreateTime,
+            descending: false,
+        };
+        let keys = self.records.keys(&query, &Page { after: None, size: 1 }).await?;
+        Ok(!keys.is_empty())
+    }
+
     pub(super) async fn principal_now(
         &self,
         name: &PrincipalName,
     ) -> Result<Stored<Principal>, AdminError> {
-        self.records.principal(name).await?.ok_or_else(|| AdminError::not_found(name))
+        let found = self.records.principal(name).await?;
+        found.filter(|found| !found.value.deleted).ok_or_else(|| AdminError::not_found(name))
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     ports::KeyOrder,
     principal::PrincipalKind,
     time::Timestamp,
+    usage::Step,
 };
 
 /// Asks to make a policy or a workspace.
@@ -155,6 +156,28 @@ pub struct CreateKey {
     pub intent: Intent,
 }
 
+/// Asks to make several keys, all or none.
+#[derive(Clone, Debug)]
+pub struct BatchCreateKeys {
+    /// The workspace's name.
+    pub parent: String,
+    /// What each is to be. Their own intents say nothing.
+    pub requests: Vec<CreateKey>,
+    /// How.
+    pub intent: Intent,
+}
+
+/// Asks to end several keys, all or none.
+#[derive(Clone, Debug, Default)]
+pub struct BatchRevokeKeys {
+    /// The workspace's name.
+    pub parent: String,
+    /// Which ones.
+    pub names: Vec<String>,
+    /// How.
+    pub intent: Intent,
+}
+
 /// Asks to change a key.
 pub type UpdateKey = UpdateResource<KeyDraft>;
 
@@ -188,6 +211,12 @@ pub struct KeyFilter {
     pub scope: String,
     /// An end before this moment.
     pub expiring_before: Option<Timestamp>,
+    /// Never used.
+    pub never_used: bool,
+    /// Not used from this moment on.
+    pub unused_since: Option<Timestamp>,
+    /// Due for rotation.
+    pub rotation_due: bool,
     /// The order.
     pub order: KeyOrder,
     /// Whether the other way round.
@@ -215,4 +244,21 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     /// Which page.
     pub paging: Paging,
+}
+
+/// Which usage to report.
+#[derive(Clone, Debug)]
+pub struct UsageFilter {
+    /// The name of a workspace or of a key.
+    pub name: String,
+    /// From this moment on.
+    pub from: Option<Timestamp>,
+    /// Before this moment. None: now.
+    pub until: Option<Timestamp>,
+    /// In steps of this width.
+    pub step: Step,
+    /// How many of the most used keys; 0 for the default.
+    pub top_keys: i32,
+    /// What could not be read, with its field.
+    pub unread: Vec<(String, String)>,
 }

@@ -112,8 +112,8 @@ fn following(settings: &ReplicaSettings) -> Following {
     Following { terms: Terms { lease, stale }, interval, doorbell }
 }
 
-/// The name of this process among the replicas, of which there is no other, ever.
-fn new_id() -> Result<Id, StoreError> {
+/// The name of a process, of which there is no other, ever.
+pub(super) fn new_id() -> Result<Id, StoreError> {
     let id = uuid::Uuid::now_v7().to_string().parse();
     id.map_err(|_| StoreError::Corrupt("a UUID is no identifier".to_owned()))
 }

@@ -31,7 +31,7 @@ impl App {
     /// Has this deployment told of.
     pub fn tell(&self, telemetry: Option<&Telemetry>) {
         if let Some(telemetry) = telemetry {
-            telemetry.watch(&self.cache, self.replica());
+            telemetry.watch(&self.cache, &self.usage, self.replica());
         }
     }
 }

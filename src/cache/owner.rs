@@ -37,11 +37,11 @@ struct Unsettled {
     shards: HashMap<Shard, u64>,
 }
 
-/// A change that may be made at any moment. Dropped, it may have been.
+/// Changes that may be made at any moment. Dropped, they may have been.
 #[must_use]
 pub struct UnderWay {
     owner: Arc<SoleOwner>,
-    /// Its subject, and the secret that it makes known.
+    /// Their subjects, and the secrets that they make known.
     shards: Vec<Shard>,
     /// How many changes had been unsettled when it began.
     unsettled: u64,
@@ -51,9 +51,17 @@ impl SoleOwner {
     /// Forbids entries of what is about to be written. To be called before the write, by the
     /// task that makes it.
     pub fn begin(self: &Arc<Self>, write: &Write) -> UnderWay {
-        let mut shards = vec![Shard::of_name(&write.subject())];
-        if let Write::Key(_, _, Some(secret)) = write {
-            shards.push(Shard::of_digest(&secret.digest));
+        self.begin_all([write])
+    }
+
+    /// The same of what is written together.
+    fn begin_all<'a>(self: &Arc<Self>, writes: impl IntoIterator<Item = &'a Write>) -> UnderWay {
+        let mut shards = Vec::new();
+        for write in writes {
+            shards.push(Shard::of_name(&write.subject()));
+            if let Write::Key(_, _, Some(secret)) = write {
+                shards.push(Shard::of_digest(&secret.digest));
+            }
         }
         for shard in &shards {
             self.minimums.begin(*shard);
@@ -68,7 +76,7 @@ impl SoleOwner {
 }
 
 impl UnderWay {
-    /// It was made: entries that have seen it count.
+    /// They were made, this one last: entries that have seen it count.
     pub fn made(mut self, revision: Revision) {
         self.end(Some(revision));
         self.owner.applied.fetch_max(revision.0, SeqCst);
@@ -79,7 +87,7 @@ impl UnderWay {
         }
     }
 
-    /// It was refused, and nothing was written.
+    /// They were refused, and nothing was written.
     pub fn not_made(mut self) {
         self.end(None);
     }
@@ -128,15 +136,15 @@ impl Coherence for SoleOwner {
 
 #[async_trait]
 impl Coordinator for SoleOwner {
-    async fn commit(
+    async fn commit_all(
         self: Arc<Self>,
         records: Arc<dyn Records>,
-        change: Change,
+        changes: Vec<Change>,
     ) -> Result<Revision, StoreError> {
-        // In a task of its own: whoever asked may leave, the change is noted all the same.
+        // In a task of its own: whoever asked may leave, the changes are noted all the same.
         let task = tokio::spawn(async move {
-            let under_way = self.begin(&change.write);
-            let outcome = records.commit(change).await;
+            let under_way = self.begin_all(changes.iter().map(|change| &change.write));
+            let outcome = records.commit_all(changes).await;
             match &outcome {
                 Ok(revision) => under_way.made(*revision),
                 Err(StoreError::Conflict | StoreError::Exists) => under_way.not_made(),

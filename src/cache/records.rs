@@ -16,17 +16,19 @@ use crate::domain::{
     principal::Principal,
     secret::Digest,
     time::{Moment, Timestamp},
+    usage::{MostUsed, UsageQuery, UsageRow},
     workspace::Workspace,
 };
 
 /// Makes changes so that the cache stays coherent.
 #[async_trait]
 pub trait Coordinator: Send + Sync {
-    /// Makes a change. Afterwards no entry of this process counts that has not seen it.
-    async fn commit(
+    /// Makes changes, as of [`Records::commit_all`]. Afterwards no entry of this process counts
+    /// that has not seen them.
+    async fn commit_all(
         self: Arc<Self>,
         records: Arc<dyn Records>,
-        change: Change,
+        changes: Vec<Change>,
     ) -> Result<Revision, StoreError>;
     /// As of [`Records::in_force`].
     async fn in_force(&self, revision: Revision, until: Option<Moment>) -> Result<(), StoreError>;
@@ -64,9 +66,9 @@ macro_rules! answered {
                 }
             )+
 
-            async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
+            async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
                 let records = Arc::clone(&self.records);
-                Arc::clone(&self.coordinator).commit(records, change).await
+                Arc::clone(&self.coordinator).commit_all(records, changes).await
             }
 
             async fn in_force(
@@ -89,11 +91,14 @@ answered! {
     principal(name: &PrincipalName) -> Option<Stored<Principal>>;
     principals(workspace: &WorkspaceName, page: &Page<Id>) -> Vec<Stored<Principal>>;
     key(name: &KeyName) -> Option<KeyRecord>;
+    keys_named(workspace: &WorkspaceName, ids: &[Id]) -> Vec<KeyRecord>;
     keys(query: &KeyQuery, page: &Page<KeyCursor>) -> Vec<KeyRecord>;
     live_keys(policy: &PolicyName, since: Revision, now: Timestamp, page: &Page<KeyName>) -> Vec<Facts>;
     workspaces_under(policy: &PolicyName, page: &Page<Id>) -> Vec<Stored<Workspace>>;
     newest_under(policy: &PolicyName) -> Revision;
     events(query: &EventQuery, page: &Page<Revision>) -> Vec<Event>;
+    usage(query: &UsageQuery) -> Vec<UsageRow>;
+    most_used(query: &UsageQuery, most: u64, rows_max: u64) -> MostUsed;
     request(id: &RequestKey, now: Timestamp) -> Option<RememberedRequest>;
     remember(request: NewRequest, done: RememberedAs) -> ();
 }

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, output};
-use crate::{clock::SystemClock, config::Settings, domain::ports::Clock as _, keyring};
+use super::{Failure, failure, output};
+use crate::{app, clock::SystemClock, config::Settings, domain::ports::Clock as _, keyring};
 
 /// Adds a signing key. A running server signs with it after its next start.
 pub(super) fn rotate(settings: &Settings) -> Result<ExitCode, Failure> {
     let path = &settings.keyring.path;
-    let now = SystemClock.now().micros() / 1_000_000;
-    let version = keyring::rotate(path, now)?;
+    let version = keyring::rotate(path, now())?;
     output::note(format_args!(
         "{} signs with version {version} from the next start of the server on. Secrets of older versions stay good.",
         path.display()
@@ -21,4 +20,35 @@ pub(super) fn rotate(settings: &Settings) -> Result<ExitCode, Failure> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replaces the key that signs checkpoints. A running server signs with it after its next start.
+pub(super) fn rotate_checkpoints(settings: &Settings) -> Result<ExitCode, Failure> {
+    let path = &settings.keyring.path;
+    keyring::rotate_checkpoint_key(path, now())?;
+    output::note(format_args!(
+        "{} signs checkpoints with a new key from the next start of the server on; those before stay \
+         good. Give the new public key, which `keyward keyring public-key` prints, to whoever checks them.",
+        path.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the public keys of checkpoints.
+pub(super) fn public_keys(settings: &Settings) -> Result<ExitCode, Failure> {
+    let keys = app::public_keys(settings)?;
+    if keys.is_empty() {
+        return Err(failure(format!(
+            "{} has no key for checkpoints; `keyward keyring rotate --checkpoints` adds one",
+            settings.keyring.path.display()
+        )));
+    }
+    for key in keys {
+        output::answer(key)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn now() -> i64 {
+    SystemClock.now().micros() / 1_000_000
 }

@@ -1,12 +1,13 @@
 //! Settings of everything but the front.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{DatabaseSettings, Problem};
+use crate::domain::checkpoint::{InvalidOrigin, Origin};
 
 /// The runtime behind the front.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,6 +52,52 @@ pub struct KeyringSettings {
 impl Default for KeyringSettings {
     fn default() -> Self {
         Self { path: PathBuf::from("keyward.keyring") }
+    }
+}
+
+/// How the log of changes is vouched for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// The name of the log of changes, and of the key that signs checkpoints of it.
+    pub origin: String,
+    /// Where the newest checkpoint is kept. Empty: in the lines of the process's log alone.
+    pub checkpoint_file: PathBuf,
+    /// Seconds from one checkpoint to the next; 0: there are none.
+    pub checkpoint_interval_s: u64,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            origin: "keyward".to_owned(),
+            checkpoint_file: PathBuf::new(),
+            checkpoint_interval_s: 3_600,
+        }
+    }
+}
+
+impl AuditSettings {
+    /// The file that checkpoints are written to, where there is to be one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        Some(&*self.checkpoint_file).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The name of the log of changes.
+    ///
+    /// # Errors
+    /// Where it is none; settings that were loaded have one.
+    pub fn origin(&self) -> Result<Origin, Problem> {
+        self.origin.parse().map_err(|wrong: InvalidOrigin| Problem::Refused {
+            name: "audit.origin",
+            value: format!("{:?}", self.origin),
+            bound: wrong.to_string().replace("must be ", ""),
+        })
+    }
+
+    pub(super) fn contradictions(&self) -> Option<Problem> {
+        self.origin().err()
     }
 }
 
@@ -134,6 +181,20 @@ impl Default for MetricsSettings {
     }
 }
 
+/// How uses of keys are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UsageSettings {
+    /// Milliseconds between two times that what was counted is written.
+    pub flush_interval_ms: u64,
+}
+
+impl Default for UsageSettings {
+    fn default() -> Self {
+        Self { flush_interval_ms: 1_000 }
+    }
+}
+
 /// How replicas of one database follow each other. Of an SQLite file there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -177,10 +238,19 @@ impl ReplicaSettings {
 pub(super) fn shared_files(
     database: &DatabaseSettings,
     keyring: &KeyringSettings,
-) -> Option<Problem> {
-    (database.path == keyring.path).then(|| Problem::Refused {
-        name: "keyring.path",
-        value: format!("{:?}", keyring.path),
-        bound: "another file than database.path".to_owned(),
-    })
+    audit: &AuditSettings,
+) -> Vec<Problem> {
+    let uses = [
+        ("keyring.path", &keyring.path, "database.path", &database.path),
+        ("audit.checkpoint_file", &audit.checkpoint_file, "database.path", &database.path),
+        ("audit.checkpoint_file", &audit.checkpoint_file, "keyring.path", &keyring.path),
+    ];
+    let shared =
+        uses.into_iter().filter(|(_, one, _, other)| one == other && !one.as_os_str().is_empty());
+    let refused = |(name, path, other, _): (_, &PathBuf, &str, _)| Problem::Refused {
+        name,
+        value: format!("{path:?}"),
+        bound: format!("another file than {other}"),
+    };
+    shared.map(refused).collect()
 }

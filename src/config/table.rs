@@ -313,7 +313,39 @@ pub static SETTINGS: &[Setting] = &[
         "PostgreSQL: whether replicas listen for changes (`LISTEN`, which poolers by transaction do not pass on). Without, each change waits for `replicas.poll_interval_ms`.",
         |s| s.replicas.doorbell,
     ),
+    word(
+        "limits.redis_url",
+        "PostgreSQL: a Redis that counts rate limits for all replicas, `redis://[USER][:PASSWORD@]HOST[:PORT][/NUMBER]`, or `rediss://` to speak TLS. Printed without the password.",
+        |s| s.limits.redis_url.shown(),
+    ),
+    number(
+        "limits.redis_timeout_ms",
+        1..=60_000,
+        "Milliseconds that Redis may take to answer before it counts as gone.",
+        |s| s.limits.redis_timeout_ms,
+    ),
+    word(
+        "limits.without_redis",
+        "PostgreSQL: what becomes of rate limits while no Redis counts for all replicas: `divide`: each replica lets its part through; `refuse`: questions about keys that have limits are answered UNAVAILABLE.",
+        |s| s.limits.without_redis.name().to_owned(),
+    ),
     file("keyring.path", "The keyring file.", |s| &s.keyring.path),
+    word(
+        "audit.origin",
+        "The name of the log of changes in its checkpoints, best a URL without its scheme, such as `keys.example.com/log`.",
+        |s| s.audit.origin.clone(),
+    ),
+    word(
+        "audit.checkpoint_file",
+        "The file that holds the newest checkpoint of the log of changes; empty: checkpoints are in the lines of the process's log alone.",
+        |s| s.audit.checkpoint_file.to_string_lossy().into_owned(),
+    ),
+    number(
+        "audit.checkpoint_interval_s",
+        0..=7 * 24 * 3_600,
+        "Seconds between two checkpoints of the log of changes; 0: there are none.",
+        |s| s.audit.checkpoint_interval_s,
+    ),
     word(
         "log.level",
         "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas.",
@@ -331,5 +363,11 @@ pub static SETTINGS: &[Setting] = &[
         "metrics.listen",
         "Address and port for metrics and status; port 0: any that is free, which the log names.",
         |s| s.metrics.listen.to_string(),
+    ),
+    number(
+        "usage.flush_interval_ms",
+        10..=HOUR_MS,
+        "Milliseconds between two writes of how keys were used, which a crash loses.",
+        |s| s.usage.flush_interval_ms,
     ),
 ];

@@ -108,6 +108,8 @@ fn every_variable_reaches_its_own_setting() {
             "log.level" => "debug".to_owned(),
             "database.url" => "postgres://u@h/n".to_owned(),
             "database.tls" => "off".to_owned(),
+            "limits.redis_url" => "rediss://u@h/1".to_owned(),
+            "limits.without_redis" => "refuse".to_owned(),
             "database.migrate_on_start" => "true".to_owned(),
             name => setting
                 .bounds()
@@ -189,6 +191,29 @@ fn a_lease_that_would_end_between_two_looks_is_refused() {
         ]);
         assert_eq!(settings.unwrap().replicas.interval_ms(), interval);
     }
+}
+
+#[test]
+fn the_name_and_the_file_of_the_audit_are_judged() {
+    refused(
+        &[
+            ("KEYWARD__AUDIT__ORIGIN", "a log"),
+            ("KEYWARD__AUDIT__CHECKPOINT_FILE", "same"),
+            ("KEYWARD__KEYRING__PATH", "same"),
+        ],
+        &[
+            "audit.origin = \"a log\": must be 1 to 200 visible ASCII characters other than +, such as \
+             keys.example.com/log (variable KEYWARD__AUDIT__ORIGIN)",
+            "audit.checkpoint_file = \"same\": must be another file than keyring.path (variable \
+             KEYWARD__AUDIT__CHECKPOINT_FILE)",
+        ],
+    );
+    refused(
+        &[("KEYWARD__AUDIT__CHECKPOINT_FILE", "db"), ("KEYWARD__DATABASE__PATH", "db")],
+        &["audit.checkpoint_file = \"db\": must be another file than database.path (variable \
+           KEYWARD__AUDIT__CHECKPOINT_FILE)"],
+    );
+    assert_eq!(Settings::default().audit.file(), None);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! What a backend should answer to its own client over HTTP.
 
-use super::decision::Denial;
+use std::time::Duration;
+
+use super::{
+    decision::Denial,
+    limit::{LimitStatus, Verdict, Wait},
+};
 
 /// A status and the headers that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,7 @@ impl Advice {
             }
             Some(Denial::IpNotAllowed | Denial::OutsideConstraint) => (403, vec![]),
             Some(Denial::NotFound) => (404, vec![]),
+            Some(Denial::RateLimited) => (429, vec![]),
             Some(Denial::InsufficientScope) => {
                 let scopes = missing.collect::<Vec<_>>().join(" ");
                 (403, challenge(format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)))
@@ -36,6 +42,35 @@ impl Advice {
         };
         Self { status, headers }
     }
+
+    /// The same, telling of the limits that applied as
+    /// draft-ietf-httpapi-ratelimit-headers-11 does, in whole seconds, rounded up.
+    #[must_use]
+    pub fn within(mut self, verdict: &Verdict) -> Self {
+        let Verdict { limits, wait } = verdict;
+        if !limits.is_empty() {
+            // A name has no character that a string of a header must not have.
+            let list = |item: fn(&LimitStatus) -> String| {
+                limits.iter().map(item).collect::<Vec<_>>().join(", ")
+            };
+            let policies = list(|limit| {
+                format!("\"{}\";q={};w={}", limit.name, limit.quota, seconds(limit.window))
+            });
+            let left = list(|limit| {
+                format!("\"{}\";r={};t={}", limit.name, limit.remaining, seconds(limit.reset))
+            });
+            self.headers.push(("RateLimit-Policy", policies));
+            self.headers.push(("RateLimit", left));
+        }
+        if let Some(Wait::For(wait)) = wait {
+            self.headers.push(("Retry-After", seconds(*wait).to_string()));
+        }
+        self
+    }
+}
+
+fn seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
 }
 
 #[cfg(test)]
@@ -61,8 +96,46 @@ mod tests {
         check(Some(Denial::IpNotAllowed), 403, None);
         check(Some(Denial::OutsideConstraint), 403, None);
         check(Some(Denial::NotFound), 404, None);
+        check(Some(Denial::RateLimited), 429, None);
         let scopes = r#"Bearer error="insufficient_scope", scope="a:b c""#;
         check(Some(Denial::InsufficientScope), 403, Some(scopes));
+    }
+
+    #[test]
+    fn limits_are_told_in_seconds_rounded_up() {
+        let second = Duration::from_secs(1);
+        let limit = |name: &str, reset| LimitStatus {
+            name: name.to_owned(),
+            quota: 100,
+            window: 60 * second,
+            remaining: 50,
+            reset,
+            shared: false,
+        };
+        let limits = vec![
+            limit("burst", 30 * second),
+            limit("a:*", 29 * second + Duration::from_nanos(1)),
+            limit("b", Duration::ZERO),
+        ];
+        let policies =
+            ("RateLimit-Policy", r#""burst";q=100;w=60, "a:*";q=100;w=60, "b";q=100;w=60"#);
+        let left = ("RateLimit", r#""burst";r=50;t=30, "a:*";r=50;t=30, "b";r=50;t=0"#);
+        for (wait, retry_after) in [
+            (None, None),
+            (Some(Wait::Forever), None),
+            (Some(Wait::For(Duration::from_nanos(1))), Some(("Retry-After", "1"))),
+            (Some(Wait::For(second)), Some(("Retry-After", "1"))),
+            (Some(Wait::For(1_001 * second / 1_000)), Some(("Retry-After", "2"))),
+        ] {
+            let verdict = Verdict { limits: limits.clone(), wait };
+            let advice = Advice::new(None, true, std::iter::empty()).within(&verdict);
+            let headers: Vec<_> =
+                advice.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let expected: Vec<_> = [policies, left].into_iter().chain(retry_after).collect();
+            assert_eq!(headers, expected, "{wait:?}");
+        }
+        let without = Advice::new(None, true, std::iter::empty()).within(&Verdict::default());
+        assert_eq!(without.headers, []);
     }
 
     #[test]

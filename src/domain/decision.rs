@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::{
     key::KeyState,
     live::LiveKey,
-    policy::UnmatchedResource,
+    policy::{UnmatchedResource, compiled::unknown},
     resource::{InvalidPath, Path},
     scope::{ScopeId, ScopeSet},
     time::Timestamp,
@@ -22,6 +22,16 @@ pub struct Inquiry<'a> {
     pub required_scopes: &'a [String],
     /// The resource that it is about. None: none.
     pub resource: Option<&'a str>,
+    /// The class that rate limits count it in. None: that of its first required scope.
+    pub class: Option<&'a str>,
+}
+
+/// An inquiry about a key that can be used, read by its policy.
+#[derive(Debug)]
+pub struct Examined<'a> {
+    required: Vec<ScopeId>,
+    resource: Option<Path<'a>>,
+    class: Option<&'a str>,
 }
 
 /// Why a request may not go on.
@@ -37,6 +47,8 @@ pub enum Denial {
     Disabled,
     /// The client's address is not among the key's, or not known.
     IpNotAllowed,
+    /// A rate limit is spent.
+    RateLimited,
     /// The resource is outside the key's bounds, and that is not said.
     NotFound,
     /// The resource is outside the key's bounds.
@@ -78,31 +90,69 @@ pub enum InvalidInquiry {
         /// The one that may be meant.
         nearest: Option<String>,
     },
+    /// The policy does not know the class, although it has some.
+    #[error("{0}")]
+    UnknownClass(String),
     /// The resource is no path of the policy's form.
     #[error("the resource {0}")]
     Resource(#[from] InvalidPath),
 }
 
 impl LiveKey {
-    /// Decides an inquiry at `now`.
+    /// Decides an inquiry at `now`, rate limits apart.
     ///
     /// # Errors
     ///
-    /// Where the inquiry makes no sense under the policy, whatever the key's state:
-    /// the mistake is the caller's, and shows with every key.
+    /// As [`LiveKey::examine`].
     pub fn decide(
         &self,
         inquiry: &Inquiry<'_>,
         now: Timestamp,
     ) -> Result<Decision, InvalidInquiry> {
+        Ok(match self.examine(inquiry, now)? {
+            Ok(examined) => self.permit(&examined),
+            Err(denial) => denial.into(),
+        })
+    }
+
+    /// Whether the key can be used at all. Rate limits come next, and [`LiveKey::permit`] last.
+    ///
+    /// # Errors
+    ///
+    /// Where the inquiry makes no sense under the policy, whatever the key's state:
+    /// the mistake is the caller's, and shows with every key.
+    pub fn examine<'a>(
+        &self,
+        inquiry: &Inquiry<'a>,
+        now: Timestamp,
+    ) -> Result<Result<Examined<'a>, Denial>, InvalidInquiry> {
         if self.is_replaced(now) {
-            return Ok(Denial::InvalidKey.into());
+            return Ok(Err(Denial::InvalidKey));
         }
         let required = self.numbered(inquiry.required_scopes)?;
         let grammar = &self.policy().document().resources;
         let resource = inquiry.resource.map(|text| Path::parse(grammar, text)).transpose()?;
+        let class = inquiry.class.map(|class| self.known(class)).transpose()?;
         let denial = self.unusable(inquiry.client, now);
-        Ok(denial.map_or_else(|| self.permit(&required, resource.as_ref()), Decision::from))
+        Ok(denial.map_or(Ok(Examined { required, resource, class }), Err))
+    }
+
+    /// The class, which must be one of the policy's where it has any: a wrong one would pass
+    /// every limit by.
+    fn known<'a>(&self, class: &'a str) -> Result<&'a str, InvalidInquiry> {
+        match self.policy().check_class(class) {
+            Ok(()) => Ok(class),
+            Err(nearest) => Err(InvalidInquiry::UnknownClass(unknown("class", class, nearest))),
+        }
+    }
+
+    /// The class that rate limits count an inquiry in. Empty: none.
+    pub fn class_of<'a>(&'a self, examined: &Examined<'a>) -> &'a str {
+        let of_scope = || {
+            let scope = examined.required.first()?;
+            self.policy().document().scopes.get(scope.place()).map(|scope| &*scope.class)
+        };
+        examined.class.or_else(of_scope).unwrap_or_default()
     }
 
     fn numbered(&self, names: &[String]) -> Result<Vec<ScopeId>, InvalidInquiry> {
@@ -132,7 +182,9 @@ impl LiveKey {
         (!permitted).then_some(Denial::IpNotAllowed)
     }
 
-    fn permit(&self, required: &[ScopeId], resource: Option<&Path<'_>>) -> Decision {
+    /// Decides what is asked of a key that can be used.
+    pub fn permit(&self, examined: &Examined<'_>) -> Decision {
+        let (required, resource) = (&examined.required, examined.resource.as_ref());
         let document = self.policy().document();
         if !self.admits(resource) {
             let hidden = document.hide_existence;

@@ -20,6 +20,13 @@ impl Revision {
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The first of so many in a row of which this one is the last.
+    #[must_use]
+    pub fn first_of(self, count: usize) -> Self {
+        let before = i64::try_from(count).unwrap_or(i64::MAX).saturating_sub(1);
+        Self(self.0.saturating_sub(before))
+    }
 }
 
 impl fmt::Display for Revision {
@@ -56,7 +63,7 @@ pub struct Deed {
     pub workspace: String,
     /// The record before, as JSON. Empty: there was none.
     pub before: String,
-    /// The record after, as JSON.
+    /// The record after, as JSON. Empty: there is none any more.
     pub after: String,
     /// What the caller called its request. Empty: nothing.
     pub request_id: String,
@@ -159,6 +166,8 @@ kinds! {
     PrincipalDisabled = "principal.disabled",
     /// A disabled principal was enabled.
     PrincipalEnabled = "principal.enabled",
+    /// A principal was deleted.
+    PrincipalDeleted = "principal.deleted",
     /// A key was made.
     KeyCreated = "key.created",
     /// A key was changed.

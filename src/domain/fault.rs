@@ -20,6 +20,8 @@ pub struct Faults {
     kept: Vec<Fault>,
     /// How many more there are than are kept.
     more: usize,
+    /// What the field is in that is looked at, such as `requests[3].`. Empty: the request.
+    within: String,
 }
 
 impl Faults {
@@ -35,7 +37,8 @@ impl Faults {
             self.more += 1;
             return;
         }
-        let (field, description) = (field.into(), description.to_string());
+        let field = format!("{}{}", self.within, field.into());
+        let description = description.to_string();
         self.kept.push(Fault {
             field: without_secrets(&field),
             description: without_secrets(&description),
@@ -65,6 +68,17 @@ impl Faults {
         count <= most
     }
 
+    /// Lets something note faults of one part of the request: `key.title` beneath
+    /// `requests[3]` is `requests[3].key.title`.
+    pub fn beneath<T>(&mut self, part: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.within.len();
+        self.within.push_str(part);
+        self.within.push('.');
+        let found = look(self);
+        self.within.truncate(outer);
+        found
+    }
+
     /// Whether a fault is still worth a hint at what may be meant: in a request full of
     /// them, hints help nobody and comparing names costs.
     pub fn wants_hint(&self) -> bool {
@@ -90,7 +104,7 @@ impl Faults {
     /// The faults, in the order in which they were found. Where there are more than are
     /// kept, a last one without a field says how many more.
     pub fn finish(self) -> Result<(), Vec<Fault>> {
-        let Self { mut kept, more } = self;
+        let Self { mut kept, more, within: _ } = self;
         if more > 0 {
             let description = format!("{more} more fields are wrong");
             kept.push(Fault { field: String::new(), description });
@@ -183,6 +197,19 @@ mod tests {
         let find = |length| nearest(&"x".repeat(100), [&*"x".repeat(length)].into_iter()).is_some();
         assert!(find(99) && find(100));
         assert!(!find(101));
+    }
+
+    #[test]
+    fn faults_beneath_a_part_are_named_with_it() {
+        let mut faults = Faults::new();
+        faults.beneath("requests[3]", |faults| {
+            faults.beneath("key", |faults| faults.note("title", "is too long"));
+            faults.note("key_id", "is none");
+        });
+        faults.note("parent", "is none");
+        let faults = faults.finish().err().unwrap_or_default();
+        let fields: Vec<&str> = faults.iter().map(|fault| &*fault.field).collect();
+        assert_eq!(fields, ["requests[3].key.title", "requests[3].key_id", "parent"]);
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! What the rules need of the world: records, a clock, randomness.
 
+mod keys;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+
+pub use keys::{KeyCursor, KeyOrder, KeyQuery, KeyRecord, SecretRecord};
 
 use super::{
     event::{Deed, Event, Kind, Revision},
-    key::{Key, KeyState},
+    key::Key,
     live::{Facts, LiveKey, Stored},
     name::{Id, KeyName, PolicyName, PrincipalName, WorkspaceName},
     policy::{CompiledPolicy, Policy},
     principal::Principal,
     secret::{Digest, KeyVersion},
     time::{Moment, Timestamp},
+    usage::{MostUsed, UsageQuery, UsageRow},
     workspace::Workspace,
 };
 
@@ -98,12 +102,12 @@ pub trait Records: FindKey {
     ) -> Result<Option<Stored<Workspace>>, StoreError>;
     /// Workspaces by name, after the given one.
     async fn workspaces(&self, page: &Page<Id>) -> Result<Vec<Stored<Workspace>>, StoreError>;
-    /// A principal by name.
+    /// A principal by name, also a deleted one.
     async fn principal(
         &self,
         name: &PrincipalName,
     ) -> Result<Option<Stored<Principal>>, StoreError>;
-    /// The principals of a workspace by name, after the given one.
+    /// The principals of a workspace by name, after the given one, without deleted ones.
     async fn principals(
         &self,
         workspace: &WorkspaceName,
@@ -111,6 +115,12 @@ pub trait Records: FindKey {
     ) -> Result<Vec<Stored<Principal>>, StoreError>;
     /// A key by name, with its secrets, newest first.
     async fn key(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError>;
+    /// Those of these keys of a workspace that are there, with their secrets, in no order.
+    async fn keys_named(
+        &self,
+        workspace: &WorkspaceName,
+        ids: &[Id],
+    ) -> Result<Vec<KeyRecord>, StoreError>;
     /// The keys of a workspace that fit a query.
     async fn keys(
         &self,
@@ -140,6 +150,16 @@ pub trait Records: FindKey {
         query: &EventQuery,
         page: &Page<Revision>,
     ) -> Result<Vec<Event>, StoreError>;
+    /// How often keys were used: the steps with calls, oldest first.
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError>;
+    /// The most used keys of a workspace, so many, of the newest hours that have at most so many
+    /// rows together; the query's key and step are of no account.
+    async fn most_used(
+        &self,
+        query: &UsageQuery,
+        most: u64,
+        rows_max: u64,
+    ) -> Result<MostUsed, StoreError>;
     /// What an earlier request with this id did.
     async fn request(
         &self,
@@ -153,15 +173,21 @@ pub trait Records: FindKey {
     ///
     /// [`StoreError::Conflict`] where the request was remembered meanwhile.
     async fn remember(&self, request: NewRequest, done: RememberedAs) -> Result<(), StoreError>;
-    /// Makes a change: all of it, with its event, or nothing. When it returns, the
-    /// change survives the loss of the process and of power.
+    /// Makes changes: all of them, in this order and each with its event, or nothing. None
+    /// rests on another: each is judged by what was there before all. When it returns, they
+    /// survive the loss of the process and of power. Gives the revision of the last; those of
+    /// the others come before it without gaps.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] where a guard no longer holds, the record is not of
-    /// the expected revision, or the request was remembered meanwhile;
+    /// [`StoreError::Conflict`] where a guard no longer holds, a record is not of the expected
+    /// revision or is written twice, or a request was remembered meanwhile;
     /// [`StoreError::Exists`] where a new record's name is taken.
-    async fn commit(&self, change: Change) -> Result<Revision, StoreError>;
+    async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError>;
+    /// Makes one change, as [`Records::commit_all`] does.
+    async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
+        self.commit_all(vec![change]).await
+    }
     /// Waits until a change that was made is in force: until no replica answers from an older
     /// state. Whoever tells a caller that it is made, or was made before, waits for this first;
     /// of what was made anew nobody has an older state. `until`: how long the caller waits.
@@ -179,67 +205,6 @@ pub struct Page<T> {
     pub after: Option<T>,
     /// How many at the most.
     pub size: u64,
-}
-
-/// A key with what is known of its secrets.
-#[derive(Clone, Debug)]
-pub struct KeyRecord {
-    /// The key.
-    pub key: Stored<Key>,
-    /// Its secrets, newest first, also those that no longer work.
-    pub secrets: Vec<SecretRecord>,
-}
-
-/// What is known of a secret without it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SecretRecord {
-    /// When it was made.
-    pub create_time: Timestamp,
-    /// From when on it does not work, because a newer one replaced it.
-    pub replaced: Option<Timestamp>,
-}
-
-/// Which keys of a workspace.
-#[derive(Clone, Debug)]
-pub struct KeyQuery {
-    /// Whose.
-    pub workspace: WorkspaceName,
-    /// In one of these states at this moment.
-    pub states: Vec<KeyState>,
-    /// The moment.
-    pub now: Timestamp,
-    /// With this in their title, without regard to case (ASCII). Empty: whatever.
-    pub title_part: String,
-    /// Of this type. None: of any.
-    pub key_type: Option<String>,
-    /// Of this owner. None: of any or none.
-    pub principal: Option<Id>,
-    /// With this scope granted literally. None: whatever.
-    pub scope: Option<String>,
-    /// Expiring before this moment. None: whenever, or never.
-    pub expiring_before: Option<Timestamp>,
-    /// In which order.
-    pub order: KeyOrder,
-    /// Whether the other way round.
-    pub descending: bool,
-}
-
-/// In which order keys are listed; equal ones by their identifiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyOrder {
-    /// By the moment when they were made.
-    CreateTime,
-    /// By title, bytewise.
-    Title,
-}
-
-/// Where a list of keys goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeyCursor {
-    /// After the key made at this moment.
-    CreateTime(Timestamp, Id),
-    /// After the key with this title.
-    Title(String, Id),
 }
 
 /// Which events.

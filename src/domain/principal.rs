@@ -24,6 +24,10 @@ pub struct Principal {
     pub confined_to: Vec<String>,
     /// Whether none of its keys works.
     pub disabled: bool,
+    /// Whether it is gone, for ever. Then it is disabled, too, and stays for the keys that ended
+    /// before: its name is not given again, so that none of them ever gets another owner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 /// What kind of owner a principal is.

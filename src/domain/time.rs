@@ -31,6 +31,12 @@ impl Timestamp {
         let micros = i64::try_from(duration.as_micros()).ok()?;
         self.0.checked_add(micros).map(Self).filter(|later| *later <= Self::MAX)
     }
+
+    /// The moment `duration` earlier; nothing where no number says it.
+    pub fn before(self, duration: Duration) -> Option<Self> {
+        let micros = i64::try_from(duration.as_micros()).ok()?;
+        self.0.checked_sub(micros).map(Self)
+    }
 }
 
 /// A moment by a clock that nobody sets: the time since the machine was started. Moments of two
@@ -74,6 +80,15 @@ mod tests {
             Timestamp::from_micros(5).after(second),
             Some(Timestamp::from_micros(1_000_005))
         );
+    }
+
+    #[test]
+    fn a_moment_before_is_as_far_away_as_one_after() {
+        let second = Duration::from_secs(1);
+        let late = Timestamp::from_micros(1_000_005);
+        assert_eq!(late.before(second), Some(Timestamp::from_micros(5)));
+        assert_eq!(Timestamp::MIN.before(second), None);
+        assert_eq!(late.before(Duration::MAX), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tower::Service;
 use super::status::credentials_missing;
 use crate::{
     domain::{caller::Caller, secret::Secret},
-    introspect::Introspection,
+    introspect::{Introspection, NotAuthenticated},
     server::Peer,
 };
 
@@ -68,7 +68,9 @@ where
                 .map(|secret| Credentials { secret, peer, introspection })
                 .ok_or_else(credentials_missing);
             let known = match credentials {
-                Ok(credentials) => credentials.caller().await.map(|_| credentials),
+                Ok(credentials) => {
+                    credentials.caller().await.map(|_| credentials).map_err(Status::from)
+                }
                 Err(missing) => Err(missing),
             };
             match known {
@@ -84,16 +86,21 @@ where
 
 /// What a caller sent to be known by.
 #[derive(Clone)]
-struct Credentials {
+pub(super) struct Credentials {
     secret: Arc<Secret>,
     peer: Option<IpAddr>,
     introspection: Arc<Introspection>,
 }
 
 impl Credentials {
-    async fn caller(&self) -> Result<Caller, Status> {
-        let known = self.introspection.authenticate(self.secret.as_str(), self.peer).await;
-        known.map_err(Status::from)
+    /// Whose they are now.
+    pub(super) async fn caller(&self) -> Result<Caller, NotAuthenticated> {
+        self.introspection.authenticate(self.secret.as_str(), self.peer).await
+    }
+
+    /// The same, of a call that is made: it counts as a use of them, once.
+    pub(super) async fn called(&self) -> Result<Caller, NotAuthenticated> {
+        self.introspection.called(self.secret.as_str(), self.peer).await
     }
 }
 
@@ -113,8 +120,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// its message is here: a caller may take its time to send it, and what was revoked
 /// meanwhile counts.
 pub(super) async fn caller<M>(request: &tonic::Request<M>) -> Result<Caller, Status> {
-    let credentials = request.extensions().get::<Credentials>().cloned();
-    credentials.ok_or_else(credentials_missing)?.caller().await
+    Ok(credentials(request)?.called().await?)
+}
+
+/// What the caller of a request that came through the check is known by, for a call that goes
+/// on: it must not outlive what its caller may.
+pub(super) fn credentials<M>(request: &tonic::Request<M>) -> Result<Credentials, Status> {
+    request.extensions().get::<Credentials>().cloned().ok_or_else(credentials_missing)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(super) mod introspect;
 pub(super) mod key;
 pub(super) mod policy;
 pub(super) mod principal;
+pub(super) mod usage;
 pub(super) mod warning;
 pub(super) mod workspace;
 
@@ -84,11 +85,6 @@ pub(super) fn duration(span: Duration) -> prost_types::Duration {
 pub(super) fn page<T, U>(paged: Paged<T>, convert: impl FnMut(T) -> U) -> (Vec<U>, String) {
     let Paged { items, next_token } = paged;
     (items.into_iter().map(convert).collect(), next_token)
-}
-
-/// The note about a field that a later version serves.
-pub(super) fn unserved(field: &str) -> (String, String) {
-    (field.to_owned(), "is not served by this version; leave it out".to_owned())
 }
 
 #[cfg(test)]

@@ -1,18 +1,26 @@
 //! The service `Introspect`.
 
+mod asker;
+mod stream;
+
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{authenticate::caller, convert, status::not_served};
+use super::{
+    authenticate::{caller, credentials},
+    convert::introspect::{answer, question},
+    layers::StreamTerms,
+};
 use crate::{
-    introspect::Introspection,
+    introspect::{Introspection, Question},
     proto::{
         BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
         StreamIntrospectRequest, StreamIntrospectResponse, introspect_server::Introspect,
     },
 };
+use asker::Asker;
 
 /// The service over the hot path. It answers on the thread that the call came to.
 pub struct IntrospectService {
@@ -33,17 +41,25 @@ impl Introspect for IntrospectService {
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
         let caller = caller(&request).await?;
-        let question = convert::introspect::question(request.get_ref());
+        let question = question(request.get_ref());
         let full = question.full;
-        let answer = self.introspection.introspect(&caller, question).await?;
-        Ok(Response::new(convert::introspect::answer(&answer, full)))
+        let decided = self.introspection.introspect(&caller, question).await?;
+        Ok(Response::new(answer(&decided, full)))
     }
 
     async fn batch_introspect(
         &self,
-        _: Request<BatchIntrospectRequest>,
+        request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
-        Err(not_served("keyward.v1.Introspect/BatchIntrospect"))
+        let caller = caller(&request).await?;
+        let questions: Vec<Question<'_>> =
+            request.get_ref().requests.iter().map(question).collect();
+        let answers =
+            self.introspection.introspect_all(&caller, &questions, tokio::task::yield_now).await?;
+        let answered = answers.iter().zip(&questions);
+        let responses =
+            answered.map(|(decided, question)| answer(decided, question.full)).collect();
+        Ok(Response::new(BatchIntrospectResponse { responses }))
     }
 
     type StreamIntrospectStream =
@@ -51,8 +67,13 @@ impl Introspect for IntrospectService {
 
     async fn stream_introspect(
         &self,
-        _: Request<Streaming<StreamIntrospectRequest>>,
+        request: Request<Streaming<StreamIntrospectRequest>>,
     ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
-        Err(not_served("keyward.v1.Introspect/StreamIntrospect"))
+        let credentials = credentials(&request)?;
+        self.introspection.may_ask(&credentials.caller().await?)?;
+        let terms = request.extensions().get::<StreamTerms>().copied().unwrap_or_default();
+        let asker = Asker::new(Arc::clone(&self.introspection), credentials, terms.question);
+        let answers = stream::answers(request.into_inner(), Arc::new(asker), terms.whole);
+        Ok(Response::new(Box::pin(answers)))
     }
 }

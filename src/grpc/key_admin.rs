@@ -12,9 +12,9 @@ use tonic::{Request, Response, Status};
 
 use super::{
     authenticate::caller,
-    convert::{event, key, key::request as keys, policy, principal, workspace},
+    convert::{event, key, key::request as keys, policy, principal, usage, workspace},
     layers::Ends,
-    status::{not_served, stopped},
+    status::stopped,
 };
 use crate::{
     admin::{Admin, AdminError},
@@ -269,9 +269,13 @@ impl KeyAdmin for KeyAdminService {
 
     async fn delete_principal(
         &self,
-        _: Request<DeletePrincipalRequest>,
+        request: Request<DeletePrincipalRequest>,
     ) -> Answer<DeletePrincipalResponse> {
-        Err(not_served("keyward.v1.KeyAdmin/DeletePrincipal"))
+        self.call(&self.changes, request, |admin, caller, message| async move {
+            admin.delete_principal(&caller, &principal::delete(message)).await?;
+            Ok(DeletePrincipalResponse {})
+        })
+        .await
     }
 
     async fn create_key(&self, request: Request<CreateKeyRequest>) -> Answer<CreateKeyResponse> {
@@ -284,9 +288,13 @@ impl KeyAdmin for KeyAdminService {
 
     async fn batch_create_keys(
         &self,
-        _: Request<BatchCreateKeysRequest>,
+        request: Request<BatchCreateKeysRequest>,
     ) -> Answer<BatchCreateKeysResponse> {
-        Err(not_served("keyward.v1.KeyAdmin/BatchCreateKeys"))
+        self.call(&self.changes, request, |admin, caller, message| async move {
+            let done = admin.batch_create_keys(&caller, &keys::batch_create(message)).await?;
+            Ok(keys::batch_created(done, admin.now()))
+        })
+        .await
     }
 
     async fn get_key(&self, request: Request<GetKeyRequest>) -> Answer<Key> {
@@ -331,9 +339,13 @@ impl KeyAdmin for KeyAdminService {
 
     async fn batch_revoke_keys(
         &self,
-        _: Request<BatchRevokeKeysRequest>,
+        request: Request<BatchRevokeKeysRequest>,
     ) -> Answer<BatchRevokeKeysResponse> {
-        Err(not_served("keyward.v1.KeyAdmin/BatchRevokeKeys"))
+        self.call(&self.changes, request, |admin, caller, message| async move {
+            let done = admin.batch_revoke_keys(&caller, &keys::batch_revoke(message)).await?;
+            Ok(keys::batch_revoked(done, admin.now()))
+        })
+        .await
     }
 
     async fn identify_key(
@@ -347,8 +359,13 @@ impl KeyAdmin for KeyAdminService {
         .await
     }
 
-    async fn get_usage(&self, _: Request<GetUsageRequest>) -> Answer<GetUsageResponse> {
-        Err(not_served("keyward.v1.KeyAdmin/GetUsage"))
+    async fn get_usage(&self, request: Request<GetUsageRequest>) -> Answer<GetUsageResponse> {
+        self.call(&self.readings, request, |admin, caller, message| async move {
+            let name = message.name.clone();
+            let done = admin.get_usage(&caller, &usage::get(message)).await?;
+            Ok(usage::got(done, &name))
+        })
+        .await
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {

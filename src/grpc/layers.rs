@@ -11,13 +11,14 @@
 //! | a message too large | RESOURCE_EXHAUSTED | MESSAGE_TOO_LARGE |
 //! | no such method | UNIMPLEMENTED | UNKNOWN_METHOD |
 //! | a panic | INTERNAL | INTERNAL |
-//! | the server ends during a stream that is open to everybody | UNAVAILABLE | SHUTTING_DOWN |
+//! | the server ends during a stream | UNAVAILABLE | SHUTTING_DOWN |
 //!
-//! Calls are of three kinds, and none takes the places of another, so that strangers keep nobody out:
+//! Calls are of four kinds, and none takes the places of another, so that strangers keep nobody out:
 //!
 //! | kind | which | in flight at once |
 //! |---|---|---|
 //! | usual | all that ask who calls, and methods that do not exist | [`EdgeLimits::max_in_flight`] |
+//! | stream of questions | `StreamIntrospect`: as long as its caller likes | [`QUESTION_STREAMS_MAX`] |
 //! | check | `Health/Check`: short, and open to everybody | 1,000 |
 //! | open stream | `Health/Watch` and reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
 
@@ -44,13 +45,30 @@ use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
 use super::status::panicked;
-pub use places::OPEN_STREAMS_MAX;
+pub(super) use deadline::exceeded;
 use places::{Kind, Places};
+pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX};
 use rest::Rests;
 
 /// When a call ends, whether or not there is an answer; in its extensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends(pub(super) Instant);
+
+/// How long a stream of questions goes on; in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamTerms {
+    /// All of it. None: as long as its caller likes.
+    pub(super) whole: Option<Duration>,
+    /// Each of its questions.
+    pub(super) question: Duration,
+}
+
+/// Of a stream that came past no edge.
+impl Default for StreamTerms {
+    fn default() -> Self {
+        Self { whole: None, question: Duration::MAX }
+    }
+}
 
 /// The bounds of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +85,10 @@ pub struct EdgeLimits {
 /// Puts `routes` behind the checks above. All clones share one count of calls in flight.
 ///
 /// The deadline bounds the time to the response's head: all of a unary call, but not the messages of a server stream,
-/// which ends with its caller, and an open one also when `stop` is cancelled. A call is in flight until its response's
-/// body has ended, streams too. What is left unread of a request is read after the answer.
+/// which ends with its caller, and an open one also when `stop` is cancelled. A stream of questions bounds itself, by
+/// the time that its caller gives it, and is told of the end by its questions, so that those it has taken are answered.
+/// A call is in flight until its response's body has ended, streams too. What is left unread of a request is read after
+/// the answer.
 pub fn edge<B>(
     routes: Routes,
     limits: EdgeLimits,
@@ -110,11 +130,16 @@ impl Edge {
             Ok(place) => place,
             Err(status) => return status.into_http(),
         };
-        let deadline = match deadline::of(request.headers(), self.limits.deadline_max) {
-            Ok(deadline) => deadline,
+        let given = match deadline::given(request.headers()) {
+            Ok(given) => given,
             Err(status) => return status.into_http(),
         };
+        let question = self.limits.deadline_max;
+        let deadline = deadline::of(given, question);
         request.extensions_mut().insert(Ends(Instant::now() + deadline));
+        if kind == Kind::QuestionStream {
+            request.extensions_mut().insert(StreamTerms { whole: given, question });
+        }
         let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(response)) => finish(response, place, self.limits.max_message_bytes),
@@ -126,12 +151,13 @@ impl Edge {
     async fn ask(&self, routes: Routes, kind: Kind, request: Request<Body>) -> Response<Body> {
         let request = match kind {
             Kind::OpenStream => ending::request(request, &self.stop),
+            Kind::QuestionStream => ending::questions(request, &self.stop),
             Kind::Usual | Kind::Check => request,
         };
         let Ok(response) = routes.oneshot(request).await;
         match kind {
             Kind::OpenStream => ending::response(response, &self.stop),
-            Kind::Usual | Kind::Check => response,
+            Kind::Usual | Kind::QuestionStream | Kind::Check => response,
         }
     }
 }

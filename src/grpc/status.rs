@@ -1,6 +1,8 @@
 //! The one map from errors to codes and details (AIP-193). What is inside an error
 //! never reaches a caller: it is logged here, once, under an incident's number.
 
+mod question;
+
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
@@ -12,16 +14,12 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::{
     admin::AdminError,
     back::Stopped,
-    domain::{
-        caller::Refused,
-        decision::InvalidInquiry,
-        fault::{Fault, without_secrets},
-        policy::effects::Effects,
-        ports::StoreError,
-    },
-    introspect::{IntrospectError, NotAuthenticated},
+    domain::{caller::Refused, fault::Fault, policy::effects::Effects, ports::StoreError},
+    introspect::NotAuthenticated,
     proto::ErrorReason,
 };
+
+pub(super) use question::of_question;
 
 /// The domain of every ErrorInfo.
 pub const ERROR_DOMAIN: &str = "keyward.v1";
@@ -66,12 +64,6 @@ fn of_resource(code: Code, reason: ErrorReason, name: String, message: String) -
 pub(super) fn credentials_missing() -> Status {
     let message = "send the secret of a key of the workspace `system` as `authorization: Bearer …`";
     status(Code::Unauthenticated, message, info(ErrorReason::CredentialsMissing, []))
-}
-
-/// The RPC is declared, but not served by this version.
-pub(super) fn not_served(rpc: &str) -> Status {
-    let message = format!("this version does not serve {rpc}");
-    status(Code::Unimplemented, message, info(ErrorReason::RpcNotServed, [("rpc", rpc.to_owned())]))
 }
 
 /// Every wrong field, as far as they fit.
@@ -139,6 +131,13 @@ impl From<AdminError> for Status {
                 let message = format!("{name} is disabled: enable it first");
                 of_resource(Code::FailedPrecondition, ErrorReason::PrincipalDisabled, name, message)
             }
+            AdminError::PrincipalHasLiveKeys(name) => {
+                let message = format!(
+                    "{name} has live keys: revoke them first; ListKeys with this principal names them"
+                );
+                let reason = ErrorReason::PrincipalHasLiveKeys;
+                of_resource(Code::FailedPrecondition, reason, name, message)
+            }
             AdminError::BroaderThanMintingKey(fields) => {
                 let fields = fields.join(",");
                 let message = format!("the key is broader than the minting key, in: {fields}");
@@ -155,10 +154,45 @@ impl From<AdminError> for Status {
                 )
             }
             AdminError::LiveKeysAffected(effects) => live_keys_affected(&effects),
+            AdminError::Several(refused) => several(refused),
             AdminError::NoEntropy => internal(&error),
             AdminError::Store(error) => error.into(),
         }
     }
+}
+
+/// Names all of several that cannot be, for the reason of the first.
+fn several(refused: Vec<(String, AdminError)>) -> Status {
+    let (mut faults, mut first) = (Vec::with_capacity(refused.len()), None);
+    for (place, error) in refused {
+        let beneath = match &error {
+            AdminError::Invalid(of_one) => of_one.clone(),
+            _ => Vec::new(),
+        };
+        let status = Status::from(error);
+        if beneath.is_empty() {
+            faults.push(Fault { field: place.clone(), description: status.message().to_owned() });
+        }
+        let within = |fault: Fault| Fault { field: format!("{place}.{}", fault.field), ..fault };
+        faults.extend(beneath.into_iter().map(within));
+        first.get_or_insert(status);
+    }
+    let all = invalid(&faults);
+    let Some(first) = first.filter(|first| {
+        let reason = first.get_details_error_info().map(|info| info.reason);
+        reason != all.get_details_error_info().map(|info| info.reason)
+    }) else {
+        return all;
+    };
+    let mut details = all.get_error_details();
+    if let Some(info) = first.get_details_error_info() {
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    let message = match faults.len() {
+        0 | 1 => all.message().to_owned(),
+        count => format!("{}; {count} of what was asked for cannot be", first.message()),
+    };
+    status(first.code(), message, details)
 }
 
 /// How many names of a kind an error about live keys lists.
@@ -267,31 +301,6 @@ fn internal(error: &dyn std::error::Error) -> Status {
     tracing::error!(%incident, error = %error, "a call failed by a fault of the server");
     let message = format!("a fault of the server; its log has it under {incident}");
     status(Code::Internal, message, info(ErrorReason::Internal, [("incident", incident)]))
-}
-
-impl From<IntrospectError> for Status {
-    fn from(error: IntrospectError) -> Self {
-        match error {
-            IntrospectError::Refused(refused) => refused.into(),
-            IntrospectError::Invalid(faults) => invalid(&faults),
-            IntrospectError::Inquiry(InvalidInquiry::UnknownScope { scope, nearest }) => {
-                // Secrets first: half of one would no longer be seen to be one.
-                let shown: String = without_secrets(&scope).chars().take(100).collect();
-                let hint = nearest
-                    .as_ref()
-                    .map(|near| format!("; did you mean {near:?}?"))
-                    .unwrap_or_default();
-                let message = format!("the key's policy has no scope {shown:?}{hint}");
-                let metadata = [("scope", shown), ("nearest", nearest.unwrap_or_default())];
-                status(Code::InvalidArgument, message, info(ErrorReason::UnknownScope, metadata))
-            }
-            IntrospectError::Inquiry(InvalidInquiry::Resource(error)) => {
-                let description = without_secrets(&error.to_string());
-                invalid(&[Fault { field: "resource".to_owned(), description }])
-            }
-            IntrospectError::Store(error) => error.into(),
-        }
-    }
 }
 
 impl From<NotAuthenticated> for Status {

@@ -16,6 +16,28 @@ const ENTRY_LEN_MAX: usize = 160;
 pub(super) struct Document {
     pub(super) current: KeyVersion,
     pub(super) keys: Vec<Entry>,
+    /// The key that signs checkpoints. Files of versions before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) checkpoints: Option<CheckpointEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckpointEntry {
+    /// Seconds since the Unix epoch; for people.
+    pub(super) created: i64,
+    pub(super) seed: KeyBytes,
+    /// The public keys of those before it, newest first: what they signed can still be checked.
+    #[serde(default)]
+    pub(super) older: Vec<OlderEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OlderEntry {
+    /// When it was made, in seconds since the Unix epoch; for people.
+    pub(super) created: i64,
+    pub(super) public: KeyBytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,7 +49,7 @@ pub(super) struct Entry {
     pub(super) key: KeyBytes,
 }
 
-/// The bytes of a signing key; in JSON, lower-case hex digits.
+/// The bytes of a key; in JSON, lower-case hex digits.
 pub(super) struct KeyBytes(Zeroizing<[u8; SigningKey::LEN]>);
 
 impl Document {
@@ -37,7 +59,8 @@ impl Document {
 
     pub(super) fn to_json(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         // Large enough from the start: a vector that grows leaves copies behind.
-        let capacity = ENTRY_LEN_MAX * (self.keys.len() + 1);
+        let older = self.checkpoints.as_ref().map_or(0, |entry| entry.older.len());
+        let capacity = ENTRY_LEN_MAX * (self.keys.len() + older + 3);
         let mut text = Zeroizing::new(Vec::with_capacity(capacity));
         serde_json::to_writer(&mut *text, self)?;
         text.push(b'\n');

@@ -221,3 +221,55 @@ fn rotation_follows_a_symbolic_link_and_leaves_it() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(current(&load_or_create(&path, false, NOW).unwrap()), "1");
 }
+
+#[test]
+fn a_new_keyring_has_a_key_for_checkpoints_and_an_older_file_is_given_one() {
+    let directory = TempDir::new().unwrap();
+    let made = directory.path().join("made.json");
+    load_or_create(&made, true, NOW).unwrap();
+    let first = checkpoint_keys(&made).unwrap();
+    assert!(first.current.is_some() && first.older.is_empty());
+
+    let (_directory, path) = place(&document("0", &[entry("0", KEY)]), 0o600);
+    assert!(checkpoint_keys(&path).unwrap().public().next().is_none());
+    assert_eq!(rotate(&path, NOW).unwrap().to_string(), "1");
+    assert!(checkpoint_keys(&path).unwrap().current.is_none(), "only on purpose");
+    let added = rotate_checkpoint_key(&path, NOW).unwrap();
+    assert!(checkpoint_keys(&path).unwrap().public().eq([added]));
+    assert_eq!(current(&load_or_create(&path, false, NOW).unwrap()), "1");
+}
+
+#[test]
+fn a_replaced_key_of_checkpoints_leaves_its_public_half_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("keyring.json");
+    let signing = load_or_create(&path, true, NOW).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let seed = text.split("\"seed\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let first = checkpoint_keys(&path).unwrap().current.unwrap().public();
+    let second = rotate_checkpoint_key(&path, NOW + 1).unwrap();
+    let third = rotate_checkpoint_key(&path, NOW + 2).unwrap();
+    let keys = checkpoint_keys(&path).unwrap();
+    assert!(keys.public().eq([third, second, first]));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(seed), "nobody signs with it any more");
+    let again = load_or_create(&path, false, NOW).unwrap();
+    assert_eq!(again.current().fingerprint(), signing.current().fingerprint());
+    rotate(&path, NOW).unwrap();
+    assert!(checkpoint_keys(&path).unwrap().public().eq([third, second, first]));
+}
+
+#[test]
+fn keys_of_checkpoints_are_bounded() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("keyring.json");
+    load_or_create(&path, true, NOW).unwrap();
+    for _ in 1..checkpoints::KEYS_MAX {
+        rotate_checkpoint_key(&path, NOW).unwrap();
+    }
+    let full = fs::read(&path).unwrap();
+    let refusal = rotate_checkpoint_key(&path, NOW).unwrap_err();
+    assert!(refusal.to_string().contains("62 keys of checkpoints"), "{refusal}");
+    assert_eq!(fs::read(&path).unwrap(), full);
+    assert_eq!(checkpoint_keys(&path).unwrap().public().count(), checkpoints::KEYS_MAX);
+}

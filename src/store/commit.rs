@@ -41,24 +41,27 @@ use seen::Seen;
 
 /// What is asked for.
 pub(super) enum Work {
-    Change(Box<Change>),
+    /// To be made all of them, or none.
+    Changes(Vec<Change>),
     /// A request that changed nothing, to be remembered.
     Remember(NewRequest, RememberedAs),
 }
 
 impl Work {
-    fn change(&self) -> Option<&Change> {
+    fn changes(&self) -> &[Change] {
         match self {
-            Self::Change(change) => Some(change),
-            Self::Remember(..) => None,
+            Self::Changes(changes) => changes,
+            Self::Remember(..) => &[],
         }
     }
 
-    fn request(&self) -> Option<&NewRequest> {
-        match self {
-            Self::Change(change) => change.request.as_ref(),
+    fn requests(&self) -> impl Iterator<Item = &NewRequest> {
+        let alone = match self {
+            Self::Changes(_) => None,
             Self::Remember(request, _) => Some(request),
-        }
+        };
+        let of_changes = self.changes().iter().filter_map(|change| change.request.as_ref());
+        of_changes.chain(alone)
     }
 }
 
@@ -174,16 +177,15 @@ impl Make for Committer {
     type Answer = Outcome;
 
     fn size(work: &Work) -> usize {
-        work.change().map_or(0, |change| {
-            // In the log, and in the record about as much as it became.
-            change.deed.before.len() + 2 * change.deed.after.len()
-        })
+        // In the log, and in the record about as much as it became.
+        let of_one = |change: &Change| change.deed.before.len() + 2 * change.deed.after.len();
+        work.changes().iter().map(of_one).sum()
     }
 
     /// What rests on all that is under a policy is judged by the database alone.
     fn is_first(work: &Work) -> bool {
-        let guards = work.change().map_or(&[][..], |change| &change.guards);
-        guards.iter().any(|(guard, _)| matches!(guard, Guard::Under(_)))
+        let mut guards = work.changes().iter().flat_map(|change| &change.guards);
+        guards.any(|(guard, _)| matches!(guard, Guard::Under(_)))
     }
 
     async fn make(&self, works: Vec<Work>) -> Vec<Outcome> {

@@ -5,6 +5,7 @@ pub(super) mod event;
 pub(super) mod key;
 pub(super) mod key_scope;
 pub(super) mod keyring;
+pub(super) mod last_use;
 pub(super) mod policy;
 pub(super) mod principal;
 pub(super) mod request;

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, Order, QueryFilter as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _, LikeExpr},
 };
@@ -11,16 +11,17 @@ use sea_orm::{
 use super::{
     entity::{
         key::{self, Column, Entity, fold},
-        key_scope, secret,
+        key_scope, last_use, secret,
     },
     error::store_error,
     read,
 };
 use crate::domain::{
     key::KeyState,
-    name::{Id, KeyName, TITLE_LENGTH_MAX},
+    name::{Id, KeyName, TITLE_LENGTH_MAX, WorkspaceName},
     ports::{KeyCursor, KeyOrder, KeyQuery, KeyRecord, Page, SecretRecord, StoreError},
     time::Timestamp,
+    usage::LastUse,
 };
 
 pub(super) async fn key(
@@ -31,6 +32,21 @@ pub(super) async fn key(
     let row = Entity::find_by_id(id).one(db).await.map_err(store_error)?;
     let records = with_secrets(db, &name.workspace, row.into_iter().collect()).await?;
     Ok(records.into_iter().next())
+}
+
+pub(super) async fn named(
+    db: &impl ConnectionTrait,
+    workspace: &WorkspaceName,
+    ids: &[Id],
+) -> Result<Vec<KeyRecord>, StoreError> {
+    let workspace = &workspace.workspace;
+    let rows = Entity::find()
+        .filter(Column::Workspace.eq(workspace.as_str()))
+        .filter(Column::Id.is_in(ids.iter().map(Id::as_str)))
+        .all(db)
+        .await
+        .map_err(store_error)?;
+    with_secrets(db, workspace, rows).await
 }
 
 pub(super) async fn keys(
@@ -47,6 +63,9 @@ pub(super) async fn keys(
         principal,
         scope,
         expiring_before,
+        never_used,
+        unused_since,
+        newest_secret_until,
         order,
         descending,
     } = query;
@@ -74,6 +93,13 @@ pub(super) async fn keys(
         .apply_if(scope.as_deref(), |select, scope| select.filter(grants(workspace, scope)))
         .apply_if(*expiring_before, |select, end| {
             select.filter(Column::ExpireTime.lt(end.micros()))
+        })
+        .apply_if(never_used.then_some(Timestamp::MIN), |select, since| {
+            select.filter(was_used(since).not())
+        })
+        .apply_if(*unused_since, |select, since| select.filter(was_used(since).not()))
+        .apply_if(*newest_secret_until, |select, until| {
+            select.filter(Column::RevokeTime.is_null()).filter(has_newest_secret_until(until))
         })
         .apply_if(page.after.as_ref(), |select, after| {
             select.filter(beyond(sorted, after, *descending))
@@ -128,6 +154,36 @@ fn grants(workspace: &Id, scope: &str) -> Expr {
     Column::Id.in_subquery(holders)
 }
 
+/// Used at this moment or later. One look into an index for each key.
+fn was_used(since: Timestamp) -> Expr {
+    let used = last_use::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(same_key(last_use::Entity, last_use::Column::Workspace, Column::Workspace))
+        .filter(same_key(last_use::Entity, last_use::Column::Key, Column::Id))
+        .filter(last_use::Column::Time.gte(since.micros()))
+        .into_query();
+    Expr::exists(used)
+}
+
+/// With a newest secret that was made at this moment or before.
+fn has_newest_secret_until(until: Timestamp) -> Expr {
+    let made = secret::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(same_key(secret::Entity, secret::Column::Workspace, Column::Workspace))
+        .filter(same_key(secret::Entity, secret::Column::Key, Column::Id))
+        .filter(secret::Column::ReplacedTime.is_null())
+        .filter(secret::Column::CreateTime.lte(until.micros()))
+        .into_query();
+    Expr::exists(made)
+}
+
+/// The column of another table is that of the key.
+fn same_key<E: EntityTrait>(table: E, column: E::Column, of_key: Column) -> Expr {
+    Expr::col((table, column)).eq(Expr::col((Entity, of_key)))
+}
+
 /// Later in the order than where a list ended. The cursor must be of the same order.
 fn beyond(sorted: Column, after: &KeyCursor, descending: bool) -> Expr {
     let (value, id) = match after {
@@ -154,9 +210,10 @@ async fn with_secrets(
         .all(db)
         .await
         .map_err(store_error)?;
+    let mut uses = uses(db, workspace, &keys).await?;
     let mut secrets: HashMap<String, Vec<SecretRecord>> = HashMap::new();
     for row in rows {
-        secrets.entry(row.key.clone()).or_default().push(row.into());
+        secrets.entry(row.key.clone()).or_default().push(with_use(row, &mut uses));
     }
     let with_secrets = |key: key::Model| {
         let secrets = secrets.remove(&key.id).unwrap_or_default();
@@ -165,8 +222,28 @@ async fn with_secrets(
     keys.into_iter().map(with_secrets).collect()
 }
 
+/// When the secrets of keys of a workspace were used last, by their digests.
+async fn uses(
+    db: &impl ConnectionTrait,
+    workspace: &Id,
+    keys: &[key::Model],
+) -> Result<HashMap<Vec<u8>, LastUse>, StoreError> {
+    let rows = last_use::Entity::find()
+        .filter(last_use::Column::Workspace.eq(workspace.as_str()))
+        .filter(last_use::Column::Key.is_in(keys.iter().map(|key| key.id.as_str())))
+        .all(db)
+        .await
+        .map_err(store_error)?;
+    rows.into_iter().map(|row| Ok((row.digest.clone(), row.last_use()?))).collect()
+}
+
+fn with_use(row: secret::Model, uses: &mut HashMap<Vec<u8>, LastUse>) -> SecretRecord {
+    let last_use = uses.remove(&row.digest);
+    SecretRecord { last_use, ..row.into() }
+}
+
 fn record(key: key::Model, mut secrets: Vec<SecretRecord>) -> Result<KeyRecord, StoreError> {
     // The one that nothing replaced is the newest, whatever a clock that was set back says.
     secrets.sort_by_key(|secret| (secret.replaced.is_some(), Reverse(secret.create_time)));
-    Ok(KeyRecord { key: key.try_into()?, secrets })
+    Ok(KeyRecord { key: key.try_into()?, secrets, rotation_due: None })
 }

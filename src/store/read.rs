@@ -53,7 +53,9 @@ where
 }
 
 pub(super) fn principals_of(workspace: &WorkspaceName) -> Select<principal::Entity> {
-    principal::Entity::find().filter(principal::Column::Workspace.eq(workspace.workspace.as_str()))
+    principal::Entity::find()
+        .filter(principal::Column::Workspace.eq(workspace.workspace.as_str()))
+        .filter(principal::Column::Deleted.eq(false))
 }
 
 pub(super) async fn events(

@@ -7,10 +7,11 @@ use sea_orm::{
 
 use super::{
     Store,
-    entity::{corrupt, counter, event},
+    entity::{corrupt, counter, event, hash},
     error::store_error,
 };
 use crate::domain::{
+    checkpoint::Head,
     event::{Event, Hash, Revision},
     ports::StoreError,
 };
@@ -18,8 +19,8 @@ use crate::domain::{
 /// How many events are in memory at a time.
 const BATCH: u64 = 500;
 
-/// The log as it was found, whole. To notice later that all of it was written anew,
-/// keep the revision and the hash elsewhere: hashes are not signatures.
+/// The log as it was found, whole. That all of it was written anew, or that its end was cut off
+/// with great care, only what was kept elsewhere can tell: a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How many events it has.
@@ -46,9 +47,32 @@ pub enum VerifyError {
     /// It is not.
     #[error(transparent)]
     Broken(#[from] BrokenChain),
+    /// It is whole, but ends before what is known of it.
+    #[error(
+        "the log ends at event {ends}, but had come to event {known}: what came after {ends} was cut \
+         off. Restore the database from a backup that is newer than the checkpoint"
+    )]
+    CutOff {
+        /// Its newest event.
+        ends: Revision,
+        /// The event that it once had come to.
+        known: Revision,
+    },
+    /// It is whole, but another one than is known of it.
+    #[error(
+        "the log is another one: event {0} is not the one that it once was, so it, or some event \
+         before it, was written anew. Compare with a backup"
+    )]
+    Rewritten(Revision),
     /// It could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Verified> for Head {
+    fn from(Verified { revision, hash, .. }: Verified) -> Self {
+        Self { revision, hash }
+    }
 }
 
 impl Store {
@@ -60,24 +84,58 @@ impl Store {
     /// [`VerifyError::Broken`] with the first event that is wrong; [`VerifyError::Store`]
     /// where the database cannot be asked.
     pub async fn verify_events(&self) -> Result<Verified, VerifyError> {
-        let snapshot = self.snapshot().await?;
-        let mut tail = Tail {
-            verified: Verified { count: 0, revision: Revision(0), hash: Hash::default() },
-            nonce: None,
-        };
-        loop {
-            let rows = batch(&snapshot, tail.verified.revision).await?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in rows {
-                tail.extend(row)?;
-            }
-        }
-        let counter = counter::Entity::find().one(&snapshot).await.map_err(store_error)?;
-        tail.finish(&counter.ok_or_else(|| corrupt("counter"))?)?;
-        Ok(tail.verified)
+        // Every log begins so.
+        self.verify_events_with(Head::default()).await
     }
+
+    /// As [`Self::verify_events`]; the log must also be one that had once come to `known`.
+    ///
+    /// # Errors
+    ///
+    /// As of that, and [`VerifyError::CutOff`] or [`VerifyError::Rewritten`] of a log that is
+    /// whole, but not the one that is known.
+    pub async fn verify_events_with(&self, known: Head) -> Result<Verified, VerifyError> {
+        let snapshot = self.snapshot().await?;
+        Tail::new(known).finished(&snapshot).await
+    }
+
+    /// As [`Self::verify_events_with`], but reads only what came after `known`: whether that is
+    /// still there, and all that follows is bound to it.
+    ///
+    /// # Errors
+    ///
+    /// As of that. What is wrong before `known` is not seen.
+    pub async fn verify_events_after(&self, known: Head) -> Result<Verified, VerifyError> {
+        let snapshot = self.snapshot().await?;
+        let mut tail = Tail::new(known);
+        if known.revision > Revision(0)
+            && let Some(row) = by_revision(&snapshot, known.revision).await?
+        {
+            tail.resume(row)?;
+        }
+        // Where it is not there, the way from the start tells what is wrong.
+        tail.finished(&snapshot).await
+    }
+
+    /// How far the log has come, as far as it says itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked.
+    pub async fn head(&self) -> Result<Head, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let counter = counter::Entity::find().one(&snapshot).await.map_err(store_error)?;
+        let counter = counter.ok_or_else(|| corrupt("counter"))?;
+        let hash = hash(&counter.last_hash, "counter.last_hash")?;
+        Ok(Head { revision: Revision(counter.revision), hash })
+    }
+}
+
+async fn by_revision(
+    db: &impl ConnectionTrait,
+    Revision(revision): Revision,
+) -> Result<Option<event::Model>, StoreError> {
+    event::Entity::find_by_id(revision).one(db).await.map_err(store_error)
 }
 
 async fn batch(
@@ -96,10 +154,55 @@ async fn batch(
 struct Tail {
     verified: Verified,
     nonce: Option<i64>,
+    /// What the log must come by.
+    known: Head,
 }
 
 impl Tail {
-    fn extend(&mut self, row: event::Model) -> Result<(), BrokenChain> {
+    fn new(known: Head) -> Self {
+        let start = Verified { count: 0, revision: Revision(0), hash: Hash::default() };
+        Self { verified: start, nonce: None, known }
+    }
+
+    /// Goes on from the event that is known, as if all before it had been found whole.
+    fn resume(&mut self, row: event::Model) -> Result<(), VerifyError> {
+        let Head { revision, .. } = self.known;
+        self.verified.revision = Revision(revision.0.saturating_sub(1));
+        self.verified.count = u64::try_from(self.verified.revision.0).unwrap_or_default();
+        // What it says that it follows cannot be checked; what it is known by covers that.
+        self.verified.hash = hash(&row.previous_hash, "events.previous_hash").unwrap_or_default();
+        self.extend(row)
+    }
+
+    async fn finished(mut self, db: &impl ConnectionTrait) -> Result<Verified, VerifyError> {
+        loop {
+            let rows = batch(db, self.verified.revision).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                self.extend(row)?;
+            }
+        }
+        let counter = counter::Entity::find().one(db).await.map_err(store_error)?;
+        self.finish(&counter.ok_or_else(|| corrupt("counter"))?)?;
+        let ends = self.verified.revision;
+        if ends < self.known.revision {
+            return Err(VerifyError::CutOff { ends, known: self.known.revision });
+        }
+        Ok(self.verified)
+    }
+
+    fn extend(&mut self, row: event::Model) -> Result<(), VerifyError> {
+        self.check(row)?;
+        let reached = Head::from(self.verified);
+        if reached.revision == self.known.revision && reached.hash != self.known.hash {
+            return Err(VerifyError::Rewritten(reached.revision));
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, row: event::Model) -> Result<(), BrokenChain> {
         let Verified { count, revision: last, hash } = self.verified;
         let expected = last.next();
         let broken = |revision, why| Err(BrokenChain { revision, why });

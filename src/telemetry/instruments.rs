@@ -8,6 +8,7 @@ use super::{Sources, VERSION};
 use crate::{
     cache::Counts,
     replica::{Lease, Status},
+    usage::Counted,
 };
 
 /// A value, and what it is the value of.
@@ -30,6 +31,7 @@ pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
     instruments.of_lease();
     instruments.of_replica();
     instruments.of_cache();
+    instruments.of_usage();
 }
 
 impl Instruments<'_> {
@@ -112,17 +114,46 @@ impl Instruments<'_> {
     }
 
     fn of_cache(&self) {
-        self.counter("keyward.cache.hits", "Look-ups of keys answered from memory.", |c| c.hits);
-        self.counter("keyward.cache.misses", "Look-ups of keys that were not.", |c| c.misses);
-        self.counter("keyward.cache.loads", "Reads of keys in the database.", |c| c.loads);
-        self.counter(
+        let counter = |name, about, read: fn(Counts) -> u64| {
+            self.counter(name, about, move |sources| read(sources.cache.counts()));
+        };
+        counter("keyward.cache.hits", "Look-ups of keys answered from memory.", |c| c.hits);
+        counter("keyward.cache.misses", "Look-ups of keys that were not.", |c| c.misses);
+        counter("keyward.cache.loads", "Reads of keys in the database.", |c| c.loads);
+        counter(
             "keyward.cache.joins",
             "Look-ups that waited for a read which another began.",
             |c| c.joins,
         );
-        self.counter("keyward.cache.refused", "Reads that waited too long.", |c| c.refused);
-        self.size("keyward.cache.entries", "{key}", "Keys in memory.", |(entries, _)| entries);
-        self.size("keyward.cache.size", "By", "Memory they take, by estimate.", |(_, size)| size);
+        counter("keyward.cache.refused", "Reads that waited too long.", |c| c.refused);
+        self.size("keyward.cache.entries", "{key}", "Keys in memory.", |sources| {
+            sources.cache.size().0
+        });
+        self.size("keyward.cache.size", "By", "Memory they take, by estimate.", |sources| {
+            sources.cache.size().1
+        });
+    }
+
+    fn of_usage(&self) {
+        self.size(
+            "keyward.usage.entries",
+            "{entry}",
+            "What was counted and is not written: secrets by hour and outcome.",
+            |sources| sources.usage.counted().entries,
+        );
+        let counter = |name, about, read: fn(Counted) -> u64| {
+            self.counter(name, about, move |sources| read(sources.usage.counted()));
+        };
+        counter("keyward.usage.batches", "Batches of what was counted that were written.", |u| {
+            u.batches
+        });
+        counter("keyward.usage.failures", "Tries to write one that failed.", |u| u.failures);
+        counter(
+            "keyward.usage.coarsened",
+            "Calls counted for their workspace alone: there was no room for more.",
+            |u| u.coarsened,
+        );
+        counter("keyward.usage.dropped", "Calls not counted: there was no room.", |u| u.dropped);
     }
 
     /// A gauge of this replica; absent where there are no others.
@@ -146,14 +177,19 @@ impl Instruments<'_> {
             .build();
     }
 
-    fn counter(&self, name: &'static str, about: &'static str, read: fn(Counts) -> u64) {
+    fn counter(
+        &self,
+        name: &'static str,
+        about: &'static str,
+        read: impl Fn(&Sources) -> u64 + Send + Sync + 'static,
+    ) {
         let sources = Arc::clone(self.sources);
         self.meter
             .u64_observable_counter(name)
             .with_description(about)
             .with_callback(move |counter| {
                 if let Some(sources) = sources.get() {
-                    counter.observe(read(sources.cache.counts()), &[]);
+                    counter.observe(read(sources), &[]);
                 }
             })
             .build();
@@ -164,7 +200,7 @@ impl Instruments<'_> {
         name: &'static str,
         unit: &'static str,
         about: &'static str,
-        read: fn((u64, u64)) -> u64,
+        read: fn(&Sources) -> u64,
     ) {
         let sources = Arc::clone(self.sources);
         self.meter
@@ -173,7 +209,7 @@ impl Instruments<'_> {
             .with_description(about)
             .with_callback(move |gauge| {
                 if let Some(sources) = sources.get() {
-                    gauge.observe(read(sources.cache.size()), &[]);
+                    gauge.observe(read(sources), &[]);
                 }
             })
             .build();

@@ -1,13 +1,16 @@
 //! `Introspect`.
 
+mod batch;
 mod clients;
 mod invalid_key;
+mod limits;
 mod memory;
 mod order;
 mod questions;
 mod reasons;
 mod resources;
 mod scopes;
+mod stream;
 mod view;
 
 use keyward::proto::{self, IntrospectRequest, IntrospectResponse};

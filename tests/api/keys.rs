@@ -1,11 +1,12 @@
 //! The RPCs about keys.
 
+mod batch_create;
+mod batch_revoke;
 mod create;
 mod get;
 mod idempotency;
 mod identify;
 mod list;
-mod not_served;
 mod own_keys;
 mod revoke;
 mod rotate;

@@ -19,4 +19,5 @@ mod reads;
 mod secrets;
 mod server;
 mod support;
+mod usage;
 mod workspaces;

@@ -36,6 +36,7 @@ use fresh::Fresh;
 
 /// How long a server waits for connections that tests leave open when it ends.
 const DRAIN_TIMEOUT_MS: u64 = 100;
+const HOUR_MS: u64 = 3_600_000;
 
 /// A running server. It ends when this is dropped, and its directory is removed.
 pub(crate) struct Server {
@@ -90,6 +91,8 @@ impl Server {
         settings.server.listen = "127.0.0.1:0".parse().unwrap();
         settings.server.front_threads = 1;
         settings.server.drain_timeout_ms = DRAIN_TIMEOUT_MS;
+        // A key that is used must not change while a test looks at it.
+        settings.usage.flush_interval_ms = HOUR_MS;
         let mut database = None;
         if std::env::var("KEYWARD_TEST_API_ON").is_ok_and(|kind| kind == "postgres") {
             let fresh = Fresh::new().await;
@@ -341,7 +344,12 @@ pub(crate) fn refused<T: std::fmt::Debug>(
 pub(crate) fn wrong_fields<T: std::fmt::Debug>(
     outcome: Result<Response<T>, Status>,
 ) -> Vec<String> {
-    let status = refused(outcome, Code::InvalidArgument, "INVALID_FIELDS");
+    named_fields(&refused(outcome, Code::InvalidArgument, "INVALID_FIELDS"))
+}
+
+/// The fields that a status names.
+#[track_caller]
+pub(crate) fn named_fields(status: &Status) -> Vec<String> {
     let violations = status.get_details_bad_request().unwrap().field_violations;
     violations.into_iter().map(|violation| violation.field).collect()
 }

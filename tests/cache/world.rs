@@ -27,6 +27,7 @@ use keyward::{
     },
     introspect::{Introspection, Question},
     keyring,
+    limits::Refuse,
     store::{Options, Store},
 };
 use ring::rand::SystemRandom;
@@ -129,7 +130,9 @@ impl World {
         let Bootstrapped::Minted(_, secret) = admin.bootstrap(false).await.unwrap() else {
             panic!("a new database was bootstrapped before");
         };
-        let direct = Introspection::new(Arc::clone(&keyring), store, Arc::new(SystemClock));
+        let limiter = Arc::new(Refuse);
+        let (ring, clock) = (Arc::clone(&keyring), Arc::new(SystemClock));
+        let direct = Introspection::new(ring, store, clock, Arc::clone(&limiter) as _);
         let root = direct.authenticate(secret.as_str(), None).await.unwrap();
         let secret = furnish(&admin, &root).await;
         let clock = Arc::<Dial>::default();
@@ -137,6 +140,7 @@ impl World {
             Arc::clone(&keyring),
             Arc::clone(&cache) as _,
             Arc::clone(&clock) as _,
+            limiter,
         );
         Arc::new(Self {
             between,

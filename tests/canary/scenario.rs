@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use keyward::proto::{self, IntrospectRequest};
 use prost_types::FieldMask;
 
-use crate::{caller::Caller, raw, seen::Seen};
+use crate::{caller::Caller, raw, seen::Seen, together};
 
-const WORKSPACE: &str = "workspaces/acme";
+pub(crate) const WORKSPACE: &str = "workspaces/acme";
 const KEY: &str = "workspaces/acme/keys/ci";
 
 pub(crate) async fn play(address: SocketAddr, root_secret: &str) -> Seen {
@@ -16,13 +16,14 @@ pub(crate) async fn play(address: SocketAddr, root_secret: &str) -> Seen {
     let mut root = Caller::connect(address, root_secret).await;
     prepare(&mut seen, &mut root).await;
     let (replaced, live) = mint(&mut seen, &mut root).await;
+    together::mint(&mut seen, &mut root).await;
     let ended = end(&mut seen, &mut root).await;
     for secret in [root_secret, &*replaced, &*live, &*ended] {
         right_places(&mut seen, &mut root, secret).await;
         introspect_wrongly(&mut seen, &mut root, secret).await;
         make_wrongly(&mut seen, &mut root, secret).await;
         name_wrongly(&mut seen, &mut root, secret).await;
-        unserved(&mut seen, &mut root, secret).await;
+        together::wrongly(&mut seen, &mut root, secret).await;
         raw::play(&mut seen, address, root_secret, secret).await;
         if secret != root_secret {
             let mut stranger = Caller::connect(address, secret).await;
@@ -34,7 +35,7 @@ pub(crate) async fn play(address: SocketAddr, root_secret: &str) -> Seen {
     seen
 }
 
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
@@ -42,11 +43,11 @@ fn grants(scope: &str) -> Vec<proto::Grant> {
     vec![proto::Grant { scope: scope.to_owned(), resource: String::new() }]
 }
 
-fn key() -> proto::Key {
+pub(crate) fn key() -> proto::Key {
     proto::Key { display_name: "ci".into(), grants: grants("read"), ..Default::default() }
 }
 
-fn create(parent: &str, id: &str, key: proto::Key) -> proto::CreateKeyRequest {
+pub(crate) fn create(parent: &str, id: &str, key: proto::Key) -> proto::CreateKeyRequest {
     proto::CreateKeyRequest {
         parent: parent.to_owned(),
         key_id: id.to_owned(),
@@ -238,18 +239,6 @@ async fn name_wrongly(seen: &mut Seen, root: &mut Caller, secret: &str) {
     }
     let request = proto::ListEventsRequest { parent: s(), page_token: s(), ..Default::default() };
     seen.refused(admin.list_events(request).await);
-}
-
-/// What this version does not serve.
-async fn unserved(seen: &mut Seen, root: &mut Caller, secret: &str) {
-    let question = IntrospectRequest { secret: secret.into(), ..Default::default() };
-    let batch = proto::BatchIntrospectRequest { requests: vec![question.clone(); 2] };
-    seen.refused(root.introspect.batch_introspect(batch).await);
-    let item = proto::StreamIntrospectRequest { id: 1, request: Some(question) };
-    let items = tonic::codegen::tokio_stream::iter([item]);
-    seen.refused(root.introspect.stream_introspect(items).await);
-    let request = proto::GetUsageRequest { name: secret.into(), ..Default::default() };
-    seen.refused(root.admin.get_usage(request).await);
 }
 
 /// Reads whatever there is to read.

@@ -3,13 +3,14 @@
 use crate::place::Place;
 
 /// Every command with its parents.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "bootstrap",
     "events",
     "events verify",
     "health",
     "keyring",
+    "keyring public-key",
     "keyring rotate",
     "migrate",
     "policy",

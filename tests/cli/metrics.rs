@@ -48,12 +48,21 @@ fn of_a_file_the_memory_is_told_and_no_lease() {
         ("keyward_cache_refused_total", 0.0),
         ("keyward_cache_entries", 1.0),
         ("keyward_cache_size_bytes", metrics.value("keyward_cache_size_bytes")),
+        ("keyward_usage_entries", metrics.value("keyward_usage_entries")),
+        ("keyward_usage_batches_total", metrics.value("keyward_usage_batches_total")),
+        ("keyward_usage_failures_total", 0.0),
+        ("keyward_usage_coarsened_total", 0.0),
+        ("keyward_usage_dropped_total", 0.0),
         ("target_info{service_name=\"keyward\",service_version=\"VERSION\"}", 1.0),
     ];
     let expected = expected.map(|(series, value)| (series.replace("VERSION", version), value));
     assert_eq!(metrics, Metrics(expected.into_iter().collect()));
     let size = metrics.value("keyward_cache_size_bytes");
     assert!((100.0..100_000.0).contains(&size), "{size}");
+    // The one secret that was used is not written yet, or it is.
+    let counted = ["entries", "batches_total"];
+    let counted = counted.map(|name| metrics.value(&format!("keyward_usage_{name}")));
+    assert!(counted.iter().sum::<f64>() >= 1.0, "{counted:?}");
     let expected = json!({
         "version": version,
         "ready": true,

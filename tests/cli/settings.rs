@@ -5,13 +5,14 @@ use std::fs;
 use crate::place::{Place, closed_pipe, full};
 
 /// Every command that reads settings.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &["serve"],
     &["serve", "--print-config"],
     &["quickstart", "--exit"],
     &["bootstrap"],
     &["migrate"],
     &["keyring", "rotate"],
+    &["keyring", "public-key"],
     &["events", "verify"],
     &["health"],
 ];

@@ -31,6 +31,7 @@ use keyward::{
         layers::{EdgeLimits, edge},
     },
     introspect::Introspection,
+    limits::Refuse,
     proto::{introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
     server,
     store::{Options, Store},
@@ -160,7 +161,8 @@ impl Parts {
         let cache = Cache::new(Arc::clone(&keys) as _, coherence, bounds, back.handle().clone());
         let cache = Arc::new(cache);
         let finder = Arc::clone(&cache) as _;
-        let introspection = Introspection::new(Arc::clone(&keyring), finder, clock);
+        let limiter = Arc::new(Refuse);
+        let introspection = Introspection::new(Arc::clone(&keyring), finder, clock, limiter);
         Self {
             store,
             keyring,

@@ -25,6 +25,9 @@ const DATABASE: &[&str] = &["sea_orm", "sea_orm_migration", "sqlx", "migrations"
 /// Crates of the runtime.
 const RUNTIME: &[&str] = &["tokio", "tokio_util", "moka"];
 
+/// The crate by which limits are counted elsewhere.
+const REDIS: &[&str] = &["redis"];
+
 /// Crates by which metrics are told: whoever is measured knows nothing of it.
 const TELEMETRY: &[&str] =
     &["opentelemetry", "opentelemetry_sdk", "opentelemetry_prometheus", "prometheus"];
@@ -48,6 +51,7 @@ const LAYERS: &[Layer] = &[
             DATABASE,
             RUNTIME,
             TELEMETRY,
+            REDIS,
             &["std::env", "SystemTime", "Instant", "std::fs", "std::thread"],
         ],
     },
@@ -55,19 +59,19 @@ const LAYERS: &[Layer] = &[
         name: "admin",
         ours: Some(&["admin", "domain"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY, REDIS],
     },
     Layer {
         name: "introspect",
         ours: Some(&["introspect", "domain"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY, REDIS],
     },
     Layer {
         name: "cache",
         ours: Some(&["cache", "domain", "mutants"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, DATABASE, TELEMETRY],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY, REDIS],
     },
     Layer {
         name: "replica",
@@ -76,22 +80,52 @@ const LAYERS: &[Layer] = &[
         foreign: &[TRANSPORT, DATABASE, TELEMETRY, &["moka", "Instant", "SystemTime"]],
     },
     Layer {
+        name: "limits",
+        ours: Some(&["limits", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY, &["moka", "Instant", "SystemTime"]],
+    },
+    Layer {
         name: "store",
         ours: Some(&["store", "domain"]),
         not_ours: &[],
-        foreign: &[TRANSPORT, TELEMETRY],
+        foreign: &[TRANSPORT, TELEMETRY, REDIS],
+    },
+    Layer {
+        name: "checkpoints",
+        ours: Some(&["checkpoints", "domain", "store"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY],
+    },
+    Layer {
+        name: "usage",
+        ours: Some(&["usage", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY, &["moka", "SystemTime"]],
     },
     Layer {
         name: "telemetry",
-        ours: Some(&["telemetry", "cache", "replica", "domain"]),
+        ours: Some(&["telemetry", "cache", "replica", "usage", "domain"]),
         not_ours: &[],
         foreign: &[DATABASE, &["moka", "tonic"]],
     },
     Layer {
         name: "grpc",
         ours: None,
-        not_ours: &["store", "cache", "replica", "keyring", "config", "clock", "app", "cli"],
-        foreign: &[DATABASE, &["moka"]],
+        not_ours: &[
+            "store",
+            "cache",
+            "checkpoints",
+            "replica",
+            "limits",
+            "usage",
+            "keyring",
+            "config",
+            "clock",
+            "app",
+            "cli",
+        ],
+        foreign: &[DATABASE, REDIS, &["moka"]],
     },
 ];
 
@@ -99,6 +133,7 @@ const LAYERS: &[Layer] = &[
 pub(crate) const ALONE: &[(&str, &str)] = &[
     ("src/grpc/status.rs", "Code"),
     ("src/config.rs", "std::env"),
+    ("src/limits/redis.rs", "RedisError"),
     ("src/clock.rs", "SystemTime"),
     ("src/clock.rs", "clock_gettime"),
 ];

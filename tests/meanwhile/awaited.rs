@@ -30,12 +30,12 @@ struct Waits {
 
 #[async_trait]
 impl Coordinator for Waits {
-    async fn commit(
+    async fn commit_all(
         self: Arc<Self>,
         records: Arc<dyn Records>,
-        change: Change,
+        changes: Vec<Change>,
     ) -> Result<Revision, StoreError> {
-        records.commit(change).await
+        records.commit_all(changes).await
     }
 
     async fn in_force(&self, revision: Revision, until: Option<Moment>) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ use keyward::{
         principal::Principal,
         secret::Digest,
         time::{Moment, Timestamp},
+        usage::{MostUsed, UsageQuery, UsageRow},
         workspace::Workspace,
     },
     store::Store,
@@ -120,10 +121,10 @@ macro_rules! answered {
                 self.store.workspaces_under(policy, page).await
             }
 
-            async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
+            async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
                 self.commits.fetch_add(1, Ordering::SeqCst);
                 self.pass(Before::Commit).await;
-                let outcome = self.store.commit(change).await;
+                let outcome = self.store.commit_all(changes).await;
                 self.pass(Before::CommitReturns).await;
                 if self.loses_outcome.swap(false, Ordering::SeqCst) {
                     return Err(StoreError::Unavailable("the reply was lost".into()));
@@ -142,10 +143,13 @@ answered! {
     principal(name: &PrincipalName) -> Option<Stored<Principal>>;
     principals(workspace: &WorkspaceName, page: &Page<Id>) -> Vec<Stored<Principal>>;
     key(name: &KeyName) -> Option<KeyRecord>;
+    keys_named(workspace: &WorkspaceName, ids: &[Id]) -> Vec<KeyRecord>;
     keys(query: &KeyQuery, page: &Page<KeyCursor>) -> Vec<KeyRecord>;
     live_keys(policy: &PolicyName, since: Revision, now: Timestamp, page: &Page<KeyName>) -> Vec<Facts>;
     newest_under(policy: &PolicyName) -> Revision;
     events(query: &EventQuery, page: &Page<Revision>) -> Vec<Event>;
+    usage(query: &UsageQuery) -> Vec<UsageRow>;
+    most_used(query: &UsageQuery, most: u64, rows_max: u64) -> MostUsed;
     request(id: &RequestKey, now: Timestamp) -> Option<RememberedRequest>;
     remember(request: NewRequest, done: RememberedAs) -> ();
     in_force(revision: Revision, until: Option<Moment>) -> ();

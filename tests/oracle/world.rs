@@ -106,6 +106,7 @@ pub(crate) fn answer(live: &LiveKey, request: &Request) -> Answer {
         client: request.client,
         required_scopes: &request.required,
         resource: request.resource.as_deref(),
+        class: None,
     };
     match live.decide(&inquiry, request.now) {
         Ok(decision) => {
@@ -120,6 +121,7 @@ pub(crate) fn answer(live: &LiveKey, request: &Request) -> Answer {
             Answer::UnknownScope(scope, nearest)
         }
         Err(InvalidInquiry::Resource(_)) => Answer::InvalidResource,
+        Err(InvalidInquiry::UnknownClass(_)) => unreachable!("no class was given"),
     }
 }
 

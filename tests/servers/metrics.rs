@@ -34,7 +34,7 @@ async fn knows(mut caller: Caller, secret: String) {
 }
 
 /// Waits until the status, as it is told, is so.
-async fn until(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
     let coming = async {
         loop {
             let told = status(address);

@@ -79,7 +79,7 @@ async fn are_warm(mut answers: UnboundedReceiver<()>) -> UnboundedReceiver<()> {
 }
 
 /// Makes a policy, a workspace, a principal and its key, all of this name; gives the secret.
-async fn furnish(root: &mut Caller, id: &str) -> String {
+pub(crate) async fn furnish(root: &mut Caller, id: &str) -> String {
     let request = proto::CreatePolicyRequest {
         policy_id: id.to_owned(),
         policy: Some(policy()),

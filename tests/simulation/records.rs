@@ -15,6 +15,7 @@ use keyward::domain::{
     principal::Principal,
     secret::Digest,
     time::{Moment, Timestamp},
+    usage::{MostUsed, UsageQuery, UsageRow},
     workspace::Workspace,
 };
 
@@ -55,7 +56,8 @@ macro_rules! not_asked {
                 Ok(revision.map(|revision| RememberedRequest { subject, fingerprint, revision }))
             }
 
-            async fn commit(&self, change: Change) -> Result<Revision, StoreError> {
+            async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
+                let [change] = <[Change; 1]>::try_from(changes).ok().unwrap();
                 let subject = Subject::of_name(&change.write.subject());
                 let request = change.request.unwrap().key.id.parse().unwrap();
                 let server = Arc::clone(&self.0.server);
@@ -84,10 +86,13 @@ not_asked! {
     principal(&PrincipalName) -> Option<Stored<Principal>>;
     principals(&WorkspaceName, &Page<Id>) -> Vec<Stored<Principal>>;
     key(&KeyName) -> Option<KeyRecord>;
+    keys_named(&WorkspaceName, &[Id]) -> Vec<KeyRecord>;
     keys(&KeyQuery, &Page<KeyCursor>) -> Vec<KeyRecord>;
     live_keys(&PolicyName, Revision, Timestamp, &Page<KeyName>) -> Vec<Facts>;
     workspaces_under(&PolicyName, &Page<Id>) -> Vec<Stored<Workspace>>;
     newest_under(&PolicyName) -> Revision;
     events(&EventQuery, &Page<Revision>) -> Vec<Event>;
+    usage(&UsageQuery) -> Vec<UsageRow>;
+    most_used(&UsageQuery, u64, u64) -> MostUsed;
     remember(NewRequest, RememberedAs) -> ();
 }

@@ -167,6 +167,7 @@ fn principal() -> Principal {
         role: "owner".into(),
         confined_to: vec![],
         disabled: false,
+        deleted: false,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Events 1 to 5.
-async fn five(database: &impl Database) -> Store {
+pub(crate) async fn five(database: &impl Database) -> Store {
     let store = database.store().await;
     furnish(&store).await;
     for name in ["a", "b"] {
@@ -21,7 +21,7 @@ async fn five(database: &impl Database) -> Store {
     store
 }
 
-async fn broken(store: &Store) -> BrokenChain {
+pub(crate) async fn broken(store: &Store) -> BrokenChain {
     match store.verify_events().await {
         Err(VerifyError::Broken(broken)) => broken,
         outcome => panic!("{outcome:?}"),

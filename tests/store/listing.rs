@@ -27,6 +27,9 @@ fn every_key() -> KeyQuery {
         principal: None,
         scope: None,
         expiring_before: None,
+        never_used: false,
+        unused_since: None,
+        newest_secret_until: None,
         order: KeyOrder::CreateTime,
         descending: false,
     }

@@ -3,16 +3,18 @@
 use keyward::domain::{
     key::Key,
     ports::{Records as _, Write},
+    principal::Principal,
     secret::{KeyVersion, Keyring, SigningKey},
     workspace::Workspace,
 };
 use keyward::store::OpenError;
+use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::{
     database::Database,
     sample::{
-        acme as acme_name, change, full_key, furnish, key, key_name, new_key, revisions, secret,
-        workspace,
+        acme as acme_name, change, first_page, full_key, furnish, key, key_name, new_key,
+        principal, principal_name, rev, revisions, secret, workspace,
     },
 };
 
@@ -24,19 +26,34 @@ pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
     store.migrate().await.unwrap();
     furnish(&store).await;
     store.commit(new_key(full_key("ci"))).await.unwrap();
+    let gone = Principal { disabled: true, deleted: true, ..principal() };
+    store.commit(change(Write::Principal(gone.clone(), rev(3)))).await.unwrap();
+    assert_eq!(store.principal(&principal_name()).await.unwrap().unwrap().value, gone);
+    assert!(store.principals(&acme_name(), &first_page(9)).await.unwrap().is_empty());
     assert_eq!(store.workspace(&acme_name()).await.unwrap().unwrap().value, workspace("acme"));
     drop(store);
 
-    // The newest change alone: nothing of what is here is lost.
-    go_down(database, 1).await;
+    // The newest change alone: what it added is lost, and all else is there.
+    go_down_below(database, "m20261122_000005").await;
+    let store = database.open().await;
+    assert!(!store.schema_fits().await.unwrap());
+    store.migrate().await.unwrap();
+    let found = store.principal(&principal_name()).await.unwrap().unwrap().value;
+    assert_eq!(found, Principal { disabled: true, ..principal() }, "deleted, it stays disabled");
+    assert_eq!(store.workspace(&acme_name()).await.unwrap().unwrap().value, workspace("acme"));
+    drop(store);
+
+    // Those of usage and of the replicas: nothing of what is here is lost.
+    go_down_below(database, "m20261122_000003").await;
     let store = database.open().await;
     assert!(!store.schema_fits().await.unwrap());
     store.migrate().await.unwrap();
     assert_eq!(store.workspace(&acme_name()).await.unwrap().unwrap().value, workspace("acme"));
+    assert_eq!(store.key(&key_name("ci")).await.unwrap().unwrap().key.value, full_key("ci"));
     drop(store);
 
-    // And the one before: what it added is lost, and all else is there.
-    go_down(database, 2).await;
+    // That of the plans: what it added is lost, and all else is there.
+    go_down_below(database, "m20261122_000002").await;
     let store = database.open().await;
     assert!(!store.schema_fits().await.unwrap());
     store.migrate().await.unwrap();
@@ -48,7 +65,7 @@ pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
     assert_eq!(found, plainer);
     drop(store);
 
-    go_down(database, 3).await;
+    go_down_below(database, "m").await;
     let store = database.open().await;
     assert!(!store.schema_fits().await.unwrap());
     store.migrate().await.unwrap();
@@ -57,9 +74,15 @@ pub(crate) async fn the_schema_goes_up_down_and_up(database: &impl Database) {
     assert_eq!(revisions(&store).await, [1, 2, 3]);
 }
 
-async fn go_down(database: &impl Database, steps: u32) {
+/// Takes back the change of this version, and all that came after it.
+async fn go_down_below(database: &impl Database, version: &str) {
     let connection = database.connect().await;
-    migrations::down(&connection, steps).await.unwrap();
+    let made =
+        format!("SELECT COUNT(*) AS made FROM seaql_migrations WHERE version >= '{version}'");
+    let made = Statement::from_string(connection.get_database_backend(), made);
+    let made = connection.query_one_raw(made).await.unwrap().unwrap();
+    let steps = made.try_get::<i64>("", "made").unwrap();
+    migrations::down(&connection, u32::try_from(steps).unwrap()).await.unwrap();
     connection.close().await.unwrap();
 }
 

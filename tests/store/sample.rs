@@ -76,6 +76,7 @@ pub(crate) fn principal() -> Principal {
         role: "member".into(),
         confined_to: vec!["sites/**".into()],
         disabled: false,
+        deleted: false,
     }
 }
 

@@ -53,6 +53,11 @@ impl Subject {
         self.site.live(stored, self.principal.clone())
     }
 
+    /// The age at which its secret is due for rotation.
+    fn due_after(&self) -> Option<Duration> {
+        self.site.due_after()
+    }
+
     fn plan(&self, kind: Kind) -> KeyPlan {
         let replaced = self.record.secrets.clone();
         KeyPlan {
@@ -71,12 +76,22 @@ impl Admin {
         let record = self.key_now(&name).await?;
         let site = self.site(&name.parent()).await?;
         let principal = match record.key.value.owner() {
-            Some(owner) => Some(self.principal_now(&owner).await?),
+            Some(owner) => {
+                // Also a deleted one: what is left of its keys can still be revoked.
+                let principal = self.records.principal(&owner).await?;
+                Some(principal.ok_or_else(|| AdminError::not_found(&owner))?)
+            }
             None => None,
         };
+        let record = record.due_after(site.due_after());
         let subject = Subject { name, record, site, principal };
         caller.may_handle(&subject.live(subject.record.key.value.clone()))?;
         Ok(subject)
+    }
+
+    /// The key as it is by now.
+    async fn key_of(&self, subject: &Subject) -> Result<KeyRecord, AdminError> {
+        Ok(self.key_now(&subject.name).await?.due_after(subject.due_after()))
     }
 
     /// The key that a change of state names, where the caller may change it.
@@ -124,7 +139,7 @@ impl Admin {
         let subject = self.subject(caller, name).await?;
         // Before the rules are asked, which may have changed since.
         if faults.is_empty() && self.remembered(caller, intent).await?.is_some() {
-            return self.key_now(&subject.name).await.map(Changed::new);
+            return self.key_of(&subject).await.map(Changed::new);
         }
         let before = &subject.record.key.value;
         check_fixed(draft, before, &mut faults);
@@ -175,7 +190,7 @@ impl Admin {
         }
         let subject = self.named_subject(caller, named, faults).await?;
         if self.remembered(caller, &named.intent).await?.is_some() {
-            return self.key_now(&subject.name).await.map(unissued);
+            return self.key_of(&subject).await.map(unissued);
         }
         check_etag(&named.etag, &subject.record.key, &subject.name)?;
         let key = subject.record.key.value.clone();
@@ -208,7 +223,7 @@ impl Admin {
     ) -> Result<KeyRecord, AdminError> {
         let subject = self.named_subject(caller, request, Faults::new()).await?;
         if self.remembered(caller, &request.intent).await?.is_some() {
-            return self.key_now(&subject.name).await;
+            return self.key_of(&subject).await;
         }
         check_etag(&request.etag, &subject.record.key, &subject.name)?;
         let before = &subject.record.key.value;
@@ -221,7 +236,8 @@ impl Admin {
         let after = Key { revoke_time: Some(self.now()), ..before.clone() };
         let plan = subject.plan(Kind::KeyRevoked);
         let key = self.write_key(Actor::Caller(caller), &request.intent, plan, after, None).await?;
-        Ok(KeyRecord { key, ..subject.record })
+        let due_after = subject.due_after();
+        Ok(KeyRecord { key, ..subject.record }.due_after(due_after))
     }
 }
 

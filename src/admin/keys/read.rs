@@ -56,7 +56,8 @@ impl Admin {
     /// [`AdminError`]: not allowed, no name of a key, not there.
     pub async fn get_key(&self, caller: &Caller, name: &str) -> Result<KeyRecord, AdminError> {
         let name = reached_name(caller, READ, name)?;
-        self.key_now(&name).await
+        let record = self.key_now(&name).await?;
+        self.dated(record).await
     }
 
     /// Lists the keys of a workspace that the caller may know of.
@@ -85,22 +86,31 @@ impl Admin {
         };
         let page = filter.paging.page(&mut faults);
         let (parent, page) = settle(faults, parent.zip(page))?;
-        self.records.workspace(&parent).await?.ok_or_else(|| AdminError::not_found(&parent))?;
+        let rotation = self.site(&parent).await?.policy.document().rotation.clone();
         if let Some(other) = principal.as_ref().filter(|principal| principal.parent() != parent) {
             return Err(AdminError::not_found(other));
         }
         let states =
             if filter.states.is_empty() { vec![KeyState::Active] } else { filter.states.clone() };
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let now = self.now();
+        let newest_secret_until = filter.rotation_due.then(|| {
+            // Where rotation is never due, no secret is old enough.
+            let due = rotation.due_after.and_then(|age| now.before(age));
+            due.unwrap_or(Timestamp::MIN)
+        });
         let query = KeyQuery {
             workspace: parent,
             states,
-            now: self.now(),
+            now,
             title_part: title_part.as_str().to_owned(),
             key_type: given(&filter.key_type),
             principal: principal.map(|name| name.principal),
             scope: given(&filter.scope),
             expiring_before: filter.expiring_before,
+            never_used: filter.never_used,
+            unused_since: filter.unused_since,
+            newest_secret_until,
             order: filter.order,
             descending: filter.descending,
         };
@@ -112,7 +122,7 @@ impl Admin {
             |record| caller.reach(READ, &record.key.value.name).is_ok(),
             |page| async move { self.records.keys(query, &page).await },
         );
-        Ok(paged.await?)
+        Ok(paged.await?.map(|record| record.due_after(rotation.due_after)))
     }
 
     /// Tells whose a secret is, also a revoked or replaced one. A malformed, a forged
@@ -133,7 +143,9 @@ impl Admin {
         let name = &live.key().name;
         caller.reach(READ, name).map_err(|_| unknown())?;
         let state = SecretState::new(live.facts().replaced, self.now());
-        Ok(IdentifiedKey { record: self.key_now(name).await?, state })
+        let record =
+            self.key_now(name).await?.due_after(live.policy().document().rotation.due_after);
+        Ok(IdentifiedKey { record, state })
     }
 }
 

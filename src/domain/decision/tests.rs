@@ -93,6 +93,7 @@ impl Case {
             role: role.into(),
             confined_to: strings(confined_to),
             disabled: false,
+            deleted: false,
         };
         let mut case = Self { principal: Some(principal), ..Self::new() };
         case.key.principal = Some("ada".parse::<Id>().unwrap());
@@ -124,7 +125,7 @@ impl Case {
     ) -> Option<Denial> {
         let client = client.map(|text| text.parse().unwrap());
         let required_scopes = strings(required);
-        let inquiry = Inquiry { client, required_scopes: &required_scopes, resource };
+        let inquiry = Inquiry { client, required_scopes: &required_scopes, resource, class: None };
         self.live().decide(&inquiry, NOW).unwrap().denial
     }
 }

@@ -10,7 +10,7 @@ pub(crate) use check::unknown;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{KeyType, Plan, Policy, Role};
 use crate::domain::{
@@ -30,6 +30,8 @@ pub struct CompiledPolicy {
     closures: Vec<ScopeSet>,
     presets: HashMap<String, ScopeSet>,
     roles: HashMap<String, ScopeSet>,
+    /// The classes of calls that it names.
+    classes: HashSet<String>,
 }
 
 /// Why a text is no pattern under a policy.
@@ -69,7 +71,8 @@ impl CompiledPolicy {
             roles.map(|role| (role.name.clone(), closures.expand(&role.scopes, &mut names)));
         let roles = roles.collect();
         let index = names.into_index();
-        Some(Self { index, isolated, closures: closures.reach, presets, roles, policy })
+        let classes = classes(&policy);
+        Some(Self { classes, index, isolated, closures: closures.reach, presets, roles, policy })
     }
 
     /// Gives the policy back as it is written down.
@@ -95,6 +98,22 @@ impl CompiledPolicy {
     /// The scope whose name is nearest to one that is unknown.
     pub fn nearest_scope(&self, unknown: &str) -> Option<&str> {
         nearest(unknown, self.policy.scopes.iter().map(|scope| scope.name.as_str()))
+    }
+
+    /// Whether calls may be of a class: one that its scopes or limits name, or any where they
+    /// name none.
+    ///
+    /// # Errors
+    ///
+    /// The class whose name is nearest, where they may not.
+    pub fn check_class(&self, class: &str) -> Result<(), Option<&str>> {
+        if self.classes.is_empty() || self.classes.contains(class) {
+            return Ok(());
+        }
+        // In the order of their names, so that the answer is always the same.
+        let mut classes: Vec<_> = self.classes.iter().map(String::as_str).collect();
+        classes.sort_unstable();
+        Err(nearest(class, classes.into_iter()))
     }
 
     /// What a holder of the scope may do: itself and all that it implies. Nothing
@@ -195,6 +214,16 @@ impl CompiledPolicy {
 fn all(policy: &Policy) -> impl Iterator<Item = (ScopeId, &super::Scope)> {
     let numbered = policy.scopes.iter().enumerate();
     numbered.filter_map(|(place, scope)| Some((ScopeId::at(place)?, scope)))
+}
+
+fn classes(policy: &Policy) -> HashSet<String> {
+    let limits = |plan: &Plan| -> Vec<String> {
+        let limits = plan.key_limits.iter().chain(&plan.workspace_limits);
+        limits.map(|limit| limit.class.clone()).collect()
+    };
+    let of_scopes = policy.scopes.iter().map(|scope| scope.class.clone());
+    let all = of_scopes.chain(policy.plans.iter().flat_map(limits));
+    all.filter(|class| !class.is_empty()).collect()
 }
 
 fn isolated(policy: &Policy) -> ScopeSet {

@@ -26,7 +26,7 @@ macro_rules! kinds {
         fn from_proto(kind: proto::EventKind) -> Option<Kind> {
             match kind {
                 $(proto::EventKind::$kind => Some(Kind::$kind),)+
-                proto::EventKind::Unspecified | proto::EventKind::PrincipalDeleted => None,
+                proto::EventKind::Unspecified => None,
             }
         }
     };
@@ -34,7 +34,7 @@ macro_rules! kinds {
 
 kinds! {
     PolicyCreated, PolicyUpdated, WorkspaceCreated, WorkspaceUpdated, WorkspaceSuspended, WorkspaceResumed,
-    PrincipalCreated, PrincipalUpdated, PrincipalDisabled, PrincipalEnabled, KeyCreated, KeyUpdated, KeyRotated,
+    PrincipalCreated, PrincipalUpdated, PrincipalDisabled, PrincipalEnabled, PrincipalDeleted, KeyCreated, KeyUpdated, KeyRotated,
     KeyRevoked,
 }
 
@@ -78,12 +78,6 @@ pub(in crate::grpc) fn list(mut request: proto::ListEventsRequest) -> EventFilte
     }
     for (place, kind) in kinds.into_iter().take(KINDS_MAX).enumerate() {
         match proto::EventKind::try_from(kind) {
-            Ok(proto::EventKind::PrincipalDeleted) => {
-                unread.push((
-                    format!("kinds[{place}]"),
-                    "no such event is written by this version".to_owned(),
-                ));
-            }
             Ok(kind) if kind != proto::EventKind::Unspecified => known.extend(from_proto(kind)),
             _ => unread.push((format!("kinds[{place}]"), "is no kind of event".to_owned())),
         }

@@ -1,11 +1,17 @@
 //! Questions and answers of `Introspect`.
 
 use super::{
+    duration,
     key::{grants, max_age},
     timestamp,
 };
 use crate::{
-    domain::{advice::Advice, decision::Denial, scope::ScopeSet},
+    domain::{
+        advice::Advice,
+        decision::Denial,
+        limit::{LimitStatus, Wait},
+        scope::ScopeSet,
+    },
     introspect::{Answer, Question},
     proto,
 };
@@ -28,7 +34,7 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> Question<
 }
 
 pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {
-    let Answer { decision, effective, key, presented, stale_since } = answer;
+    let Answer { decision, effective, key, presented, verdict, stale_since } = answer;
     let denial = decision.denial;
     let outcome = if denial.is_none() { proto::Decision::Allow } else { proto::Decision::Deny };
     let mut response = proto::IntrospectResponse {
@@ -37,6 +43,10 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
         reason: reason(denial).into(),
         revision: key.as_ref().map(|key| key.revision().0).unwrap_or_default(),
         stale_since: stale_since.map(timestamp),
+        retry_after: verdict.wait.and_then(|wait| match wait {
+            Wait::For(wait) => Some(duration(wait)),
+            Wait::Forever => None,
+        }),
         ..proto::IntrospectResponse::default()
     };
     if !full {
@@ -56,7 +66,9 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
         names
     };
     let key = live.key();
-    response.http = Some(http(Advice::new(denial, *presented, missing.clone())));
+    let advice = Advice::new(denial, *presented, missing.clone()).within(verdict);
+    response.http = Some(http(advice));
+    response.limits = verdict.limits.iter().map(limit).collect();
     response.key = key.name.to_string();
     response.key_display_name = key.title.as_str().to_owned();
     response.key_type.clone_from(&key.key_type);
@@ -69,6 +81,22 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
     response.constraint.clone_from(&key.constraint);
     response.expire_time = key.expire_time.map(timestamp);
     response
+}
+
+fn limit(status: &LimitStatus) -> proto::LimitStatus {
+    let LimitStatus { name, quota, window, remaining, reset, shared } = status;
+    proto::LimitStatus {
+        name: name.clone(),
+        quota: count(*quota),
+        window: Some(duration(*window)),
+        remaining: count(*remaining),
+        reset: Some(duration(*reset)),
+        shared: *shared,
+    }
+}
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn http(advice: Advice) -> proto::HttpAdvice {
@@ -86,6 +114,7 @@ fn reason(denial: Option<Denial>) -> proto::DenyReason {
         Some(Denial::Expired) => proto::DenyReason::Expired,
         Some(Denial::Disabled) => proto::DenyReason::Disabled,
         Some(Denial::IpNotAllowed) => proto::DenyReason::IpNotAllowed,
+        Some(Denial::RateLimited) => proto::DenyReason::RateLimited,
         Some(Denial::NotFound) => proto::DenyReason::NotFound,
         Some(Denial::OutsideConstraint) => proto::DenyReason::OutsideConstraint,
         Some(Denial::InsufficientScope) => proto::DenyReason::InsufficientScope,

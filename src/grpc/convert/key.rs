@@ -12,6 +12,7 @@ use crate::{
         live::Stored,
         ports::{KeyRecord, SecretRecord},
         time::Timestamp,
+        usage::LastUse,
     },
     proto,
 };
@@ -71,7 +72,9 @@ fn expiration(expiration: Option<proto::key::Expiration>) -> Expiration {
 
 /// The key as it is at `now`.
 pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
-    let KeyRecord { key: Stored { value, revision, create_time, update_time }, secrets } = record;
+    let last_use = record.last_use();
+    let KeyRecord { key, secrets, rotation_due } = record;
+    let Stored { value, revision, create_time, update_time } = key;
     let owner = value.owner().map(|owner| owner.to_string());
     let minter = value.minter().map(|minter| minter.to_string());
     let state = match value.state(now) {
@@ -115,9 +118,9 @@ pub(in crate::grpc) fn key(record: KeyRecord, now: Timestamp) -> proto::Key {
         create_time: Some(timestamp(create_time)),
         update_time: Some(timestamp(update_time)),
         revoke_time: revoke_time.map(timestamp),
-        last_used_time: None,
-        last_used_address: String::new(),
-        rotation_due_time: None,
+        last_used_time: last_use.map(|last| timestamp(last.time)),
+        last_used_address: address(last_use),
+        rotation_due_time: rotation_due.map(timestamp),
         secrets: secrets.map(secret).collect(),
         minting_key: minter.unwrap_or_default(),
         expiration: Some(expiration),
@@ -133,12 +136,16 @@ pub(in crate::grpc) fn grants(grants: &[Grant]) -> Vec<proto::Grant> {
 }
 
 fn secret(secret: SecretRecord) -> proto::KeySecret {
-    let SecretRecord { create_time, replaced } = secret;
+    let SecretRecord { create_time, replaced, last_use } = secret;
     proto::KeySecret {
         create_time: Some(timestamp(create_time)),
         not_after_time: replaced.map(timestamp),
-        last_used_time: None,
+        last_used_time: last_use.map(|last| timestamp(last.time)),
     }
+}
+
+fn address(last: Option<LastUse>) -> String {
+    last.and_then(|last| last.address).map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// How long an answer may be used again: not at all.

@@ -52,7 +52,7 @@ pub(super) fn kind(kind: PrincipalKind) -> proto::PrincipalKind {
 
 pub(in crate::grpc) fn principal(stored: Stored<Principal>) -> proto::Principal {
     let Stored { value, revision, create_time, update_time } = stored;
-    let Principal { name, title, kind, role, confined_to, disabled } = value;
+    let Principal { name, title, kind, role, confined_to, disabled, deleted: _ } = value;
     let state =
         if disabled { proto::PrincipalState::Disabled } else { proto::PrincipalState::Active };
     proto::Principal {
@@ -126,5 +126,11 @@ pub(in crate::grpc) fn disable(request: proto::DisablePrincipalRequest) -> Named
 pub(in crate::grpc) fn enable(request: proto::EnablePrincipalRequest) -> Named {
     let intent = intent("EnablePrincipal", &request, &request.request_id, request.validate_only);
     let proto::EnablePrincipalRequest { name, etag, request_id: _, validate_only: _ } = request;
+    Named { name, etag, intent }
+}
+
+pub(in crate::grpc) fn delete(request: proto::DeletePrincipalRequest) -> Named {
+    let intent = intent("DeletePrincipal", &request, &request.request_id, request.validate_only);
+    let proto::DeletePrincipalRequest { name, etag, request_id: _, validate_only: _ } = request;
     Named { name, etag, intent }
 }

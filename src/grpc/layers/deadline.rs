@@ -16,14 +16,14 @@ const HEADER: &str = "grpc-timeout";
 /// Digits of a timeout at most, as gRPC over HTTP/2 has it.
 const DIGITS_MAX: usize = 8;
 
-/// The time a call has: what its caller gives it, `max` at most, and `max` where the caller says nothing.
+/// The time that its caller gives a call. None: it says nothing.
 ///
 /// # Errors
 /// INVALID_ARGUMENT where the header is no timeout. To ignore it would be to work on for a caller that may have left.
-pub(super) fn of(headers: &HeaderMap, max: Duration) -> Result<Duration, Status> {
+pub(super) fn given(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     match headers.get(HEADER) {
-        None => Ok(max),
-        Some(value) => parse(value).map(|given| given.min(max)).ok_or_else(|| {
+        None => Ok(None),
+        Some(value) => parse(value).map(Some).ok_or_else(|| {
             with_details(
                 &Status::invalid_argument(
                     "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n",
@@ -34,8 +34,13 @@ pub(super) fn of(headers: &HeaderMap, max: Duration) -> Result<Duration, Status>
     }
 }
 
+/// The time a call has: what its caller gives it, `max` at most, and `max` where the caller says nothing.
+pub(super) fn of(given: Option<Duration>, max: Duration) -> Duration {
+    given.map_or(max, |given| given.min(max))
+}
+
 /// The answer when `deadline` has passed.
-pub(super) fn exceeded(deadline: Duration) -> Status {
+pub(in crate::grpc) fn exceeded(deadline: Duration) -> Status {
     with_details(
         &Status::deadline_exceeded("the deadline passed before there was an answer"),
         info(ErrorReason::DeadlineExceeded, [("deadline_ms", deadline.as_millis().to_string())]),
@@ -72,7 +77,8 @@ mod tests {
             http::HeaderName::from_static(HEADER),
             HeaderValue::from_static(value),
         )]);
-        assert_eq!(of(&headers, MAX).ok(), expected, "{value:?}");
+        let found = given(&headers).ok().map(|given| of(given, MAX));
+        assert_eq!(found, expected, "{value:?}");
     }
 
     #[test]
@@ -91,7 +97,8 @@ mod tests {
         check("30S", Some(MAX));
         check("30001m", Some(MAX));
         check("99999999H", Some(MAX));
-        assert_eq!(of(&HeaderMap::new(), MAX).ok(), Some(MAX));
+        assert_eq!(given(&HeaderMap::new()).ok(), Some(None));
+        assert_eq!(of(None, MAX), MAX);
     }
 
     #[test]

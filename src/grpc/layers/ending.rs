@@ -15,7 +15,12 @@ use crate::{back::Stopped, grpc::status::stopped};
 /// The request, whose messages end with UNAVAILABLE and SHUTTING_DOWN when `stop` is cancelled: no service waits for
 /// another one.
 pub(super) fn request(request: Request<Body>, stop: &CancellationToken) -> Request<Body> {
-    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending))))
+    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending)), Then::AfterWhatIsReady))
+}
+
+/// The same of a request that may never be without a message that is ready: it ends at once.
+pub(super) fn questions(request: Request<Body>, stop: &CancellationToken) -> Request<Body> {
+    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending)), Then::AtOnce))
 }
 
 /// The response, which ends so when `stop` is cancelled, after all messages that were there before.
@@ -23,20 +28,31 @@ pub(super) fn response(response: Response<Body>, stop: &CancellationToken) -> Re
     let mut trailers = HeaderMap::new();
     // On failure the trailers keep the code, which says enough.
     let _ = stopped(Stopped::Ending).add_header(&mut trailers);
-    response.map(|body| until(stop, body, Ok(Frame::trailers(trailers))))
+    let last = Ok(Frame::trailers(trailers));
+    response.map(|body| until(stop, body, last, Then::AfterWhatIsReady))
 }
 
 type Part = Result<Frame<Bytes>, Status>;
 
-fn until(stop: &CancellationToken, body: Body, last: Part) -> Body {
-    Body::new(Ending { body, stop: Box::pin(stop.clone().cancelled_owned()), last: Some(last) })
+fn until(stop: &CancellationToken, body: Body, last: Part, then: Then) -> Body {
+    let stop = Box::pin(stop.clone().cancelled_owned());
+    Body::new(Ending { body, stop, last: Some(last), then })
 }
 
-/// A body that ends at a sign, as soon as nothing of it is ready.
+/// When a body ends after the sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    AfterWhatIsReady,
+    AtOnce,
+}
+
+/// A body that ends at a sign.
 struct Ending {
     body: Body,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// None: it has ended.
     last: Option<Part>,
+    then: Then,
 }
 
 impl hyper::body::Body for Ending {
@@ -44,6 +60,9 @@ impl hyper::body::Body for Ending {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
+        if self.then == Then::AtOnce && self.stop.as_mut().poll(context).is_ready() {
+            return Poll::Ready(self.last.take());
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
@@ -81,6 +100,18 @@ mod tests {
         let end = body.frame().await.unwrap().unwrap_err();
         assert_eq!(end.code(), Status::unavailable("").code());
         assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn questions_end_with_an_error_also_where_more_of_them_are_ready() {
+        let (body, stop) = endless();
+        let mut body = questions(Request::new(body), &stop).into_body();
+        let end = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(end.code(), Status::unavailable("").code());
+        assert!(body.frame().await.is_none());
+        let (body, _) = endless();
+        let mut body = questions(Request::new(body), &CancellationToken::new()).into_body();
+        assert!(body.frame().await.unwrap().unwrap().is_data());
     }
 
     #[tokio::test]

@@ -18,6 +18,9 @@ use crate::{
 /// likes.
 pub const OPEN_STREAMS_MAX: usize = 100;
 
+/// Streams of questions in flight at once. Each lasts as long as its caller likes, and takes no place of a call.
+pub const QUESTION_STREAMS_MAX: usize = 1_000;
+
 /// Checks of health in flight at once. Many more than anybody needs: a stranger who takes them all has the server
 /// thought ill.
 const CHECKS_MAX: usize = 1_000;
@@ -30,6 +33,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 pub(super) enum Kind {
     /// A call of a service that asks who calls, or of none.
     Usual,
+    /// A stream of questions, of a caller that is known.
+    QuestionStream,
     /// A check of health: short, and open to everybody.
     Check,
     /// Anything else that is open to everybody, which may go on for ever.
@@ -41,6 +46,7 @@ impl Kind {
     pub(super) fn of(path: &str) -> Self {
         match path {
             "/grpc.health.v1.Health/Check" => Self::Check,
+            "/keyward.v1.Introspect/StreamIntrospect" => Self::QuestionStream,
             _ if path.starts_with("/grpc.health.v1.Health/")
                 || path.starts_with("/grpc.reflection.") =>
             {
@@ -55,6 +61,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Places {
     usual: Bounded,
+    question_streams: Bounded,
     checks: Bounded,
     open_streams: Bounded,
 }
@@ -64,6 +71,7 @@ impl Places {
     pub(super) fn new(max_in_flight: usize) -> Self {
         Self {
             usual: Bounded::new(max_in_flight),
+            question_streams: Bounded::new(QUESTION_STREAMS_MAX),
             checks: Bounded::new(CHECKS_MAX),
             open_streams: Bounded::new(OPEN_STREAMS_MAX),
         }
@@ -76,6 +84,7 @@ impl Places {
     pub(super) fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
         match kind {
             Kind::Usual => self.usual.take(),
+            Kind::QuestionStream => self.question_streams.take(),
             Kind::Check => self.checks.take(),
             Kind::OpenStream => self.open_streams.take(),
         }
@@ -127,6 +136,19 @@ mod tests {
             let service = format!("/grpc.reflection.{version}.ServerReflection");
             check(&format!("{service}/ServerReflectionInfo"), Kind::OpenStream);
         }
+    }
+
+    #[test]
+    fn a_stream_of_questions_takes_no_place_of_a_call() {
+        let stream = "/keyward.v1.Introspect/StreamIntrospect";
+        check(stream, Kind::QuestionStream);
+        check(&format!("{stream}/"), Kind::Usual);
+        let places = Places::new(1);
+        let taken: Vec<_> =
+            (0..QUESTION_STREAMS_MAX).map_while(|_| places.take(Kind::of(stream)).ok()).collect();
+        assert_eq!(taken.len(), QUESTION_STREAMS_MAX);
+        assert!(places.take(Kind::of(stream)).is_err());
+        assert!(places.take(Kind::Usual).is_ok());
     }
 
     #[test]

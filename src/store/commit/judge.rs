@@ -47,7 +47,7 @@ struct Judge {
 impl Judge {
     fn work(&mut self, work: &Work) -> Result<Revision, StoreError> {
         match work {
-            Work::Change(change) => self.change(change),
+            Work::Changes(changes) => self.changes(changes),
             Work::Remember(request, done) => {
                 self.check_request(request, done.time)?;
                 self.remember(request, &done.subject, done.revision, done.time);
@@ -56,8 +56,34 @@ impl Judge {
         }
     }
 
-    fn change(&mut self, change: &Change) -> Result<Revision, StoreError> {
-        let Change { time, guards, write, deed, request } = change;
+    /// All of them or none: each is judged by what is so before the first of them is made.
+    fn changes(&mut self, changes: &[Change]) -> Result<Revision, StoreError> {
+        let (mut subjects, mut digests) = (HashSet::new(), HashSet::new());
+        let (mut records, mut nonces) = (Writes::default(), Vec::with_capacity(changes.len()));
+        let mut revision = self.head;
+        for change in changes {
+            let subject = self.check(change)?;
+            let digest = new_secret(&change.write).map(|secret| *secret.digest.as_bytes());
+            let is_first = subjects.insert(subject);
+            if !is_first || digest.is_some_and(|digest| !digests.insert(digest)) {
+                return Err(StoreError::Conflict);
+            }
+            nonces.push(nonce()?);
+            revision = revision.next();
+            records.put_record(&change.write, Stamp { revision, time: change.time })?;
+        }
+        // They are made: from here on nothing fails.
+        self.writes.add(records);
+        for (change, nonce) in changes.iter().zip(nonces) {
+            self.make(change, nonce);
+        }
+        self.written.extend(subjects);
+        Ok(self.head)
+    }
+
+    /// What the change writes, where nothing is against it.
+    fn check(&self, change: &Change) -> Result<Record, StoreError> {
+        let Change { time, guards, write, deed: _, request } = change;
         if let Some(request) = request {
             // Before all else: a repeated request is that, and not a name which is taken.
             self.check_request(request, *time)?;
@@ -69,15 +95,18 @@ impl Judge {
         if !holds || !referred_to.all(|record| self.is_there(&record)) {
             return Err(StoreError::Conflict);
         }
-        if let Write::Key(_, _, Some(NewSecret { digest, .. })) = write
+        if let Some(NewSecret { digest, .. }) = new_secret(write)
             && self.seen.secrets.iter().any(|secret| secret.digest == digest.as_bytes())
         {
             return Err(StoreError::Conflict);
         }
-        let nonce = nonce()?;
+        Ok(subject)
+    }
+
+    /// Does what belongs to a change besides its record.
+    fn make(&mut self, change: &Change, nonce: i64) {
+        let Change { time, guards: _, write, deed, request } = change;
         let revision = self.head.next();
-        self.writes.put_record(write, Stamp { revision, time: *time })?;
-        // It is made: from here on nothing fails.
         if let Write::Key(key, _, Some(secret)) = write {
             self.replace_secrets(secret::row(&key.name, secret, *time), secret, *time);
         }
@@ -87,8 +116,6 @@ impl Judge {
         let event = Event::new(revision, *time, deed.clone(), self.last);
         (self.head, self.last) = (revision, event.hash);
         self.writes.append(event, nonce);
-        self.written.insert(subject);
-        Ok(revision)
     }
 
     fn check_request(&self, request: &NewRequest, time: Timestamp) -> Result<(), StoreError> {
@@ -155,6 +182,13 @@ impl Judge {
         }
         self.writes.put_secret(row.clone());
         self.seen.secrets.push(row);
+    }
+}
+
+fn new_secret(write: &Write) -> Option<&NewSecret> {
+    match write {
+        Write::Key(_, _, secret) => secret.as_ref(),
+        Write::Policy(..) | Write::Workspace(..) | Write::Principal(..) => None,
     }
 }
 

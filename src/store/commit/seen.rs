@@ -80,7 +80,7 @@ async fn records(
     works: &[Work],
 ) -> Result<HashMap<Record, i64>, StoreError> {
     let mut wanted = BTreeSet::new();
-    for change in works.iter().filter_map(Work::change) {
+    for change in works.iter().flat_map(Work::changes) {
         wanted.insert(Record::subject(&change.write).0);
         wanted.extend(Record::referred_to(&change.write));
         wanted.extend(change.guards.iter().filter_map(|(guard, _)| Record::guarded(guard)));
@@ -160,7 +160,7 @@ async fn requests(
 ) -> Result<HashMap<RequestKey, Timestamp>, StoreError> {
     let keys: Vec<_> = works
         .iter()
-        .filter_map(Work::request)
+        .flat_map(Work::requests)
         .map(|request| (&*request.key.actor, &*request.key.id))
         .collect();
     if keys.is_empty() {
@@ -185,7 +185,7 @@ async fn secrets(
 ) -> Result<Vec<secret::Model>, StoreError> {
     use secret::Column;
     let (mut digests, mut replaced, mut from) = (Vec::new(), Vec::new(), Timestamp::MAX);
-    for change in works.iter().filter_map(Work::change) {
+    for change in works.iter().flat_map(Work::changes) {
         let Write::Key(key, expected, Some(NewSecret { digest, .. })) = &change.write else {
             continue;
         };
@@ -213,7 +213,8 @@ async fn newest_under(
     first: Option<&Work>,
 ) -> Result<HashMap<PolicyName, i64>, StoreError> {
     let mut newest = HashMap::new();
-    for (guard, _) in first.and_then(Work::change).map_or(&[][..], |change| &change.guards) {
+    let changes = first.map_or(&[][..], Work::changes);
+    for (guard, _) in changes.iter().flat_map(|change| &change.guards) {
         if let Guard::Under(policy) = guard {
             newest.insert(policy.clone(), under::newest(db, policy).await?);
         }

@@ -71,6 +71,17 @@ impl Writes {
         Ok(())
     }
 
+    /// Adds records that were put elsewhere before.
+    pub(super) fn add(&mut self, records: Self) {
+        let Self { policies, workspaces, principals, keys, older_keys, scopes, .. } = records;
+        self.policies.extend(policies);
+        self.workspaces.extend(workspaces);
+        self.principals.extend(principals);
+        self.keys.extend(keys);
+        self.older_keys.extend(older_keys);
+        self.scopes.extend(scopes);
+    }
+
     pub(super) fn put_secret(&mut self, row: secret::Model) {
         self.secrets.push(row.into());
     }

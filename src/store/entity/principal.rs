@@ -22,6 +22,7 @@ pub struct Model {
     pub role: String,
     pub confined_to: String,
     pub disabled: bool,
+    pub deleted: bool,
     pub revision: i64,
     pub create_time: i64,
     pub update_time: i64,
@@ -44,6 +45,7 @@ impl TryFrom<Model> for Stored<Principal> {
             role,
             confined_to,
             disabled,
+            deleted,
             revision,
             create_time,
             update_time,
@@ -58,6 +60,7 @@ impl TryFrom<Model> for Stored<Principal> {
             role,
             confined_to: from_json(&confined_to, "principals.confined_to")?,
             disabled,
+            deleted,
         };
         Ok(stored(principal, revision, create_time, update_time))
     }
@@ -67,7 +70,7 @@ pub(in crate::store) fn row(
     principal: &Principal,
     stamp: Stamp,
 ) -> Result<ActiveModel, StoreError> {
-    let Principal { name, title, kind, role, confined_to, disabled } = principal;
+    let Principal { name, title, kind, role, confined_to, disabled, deleted } = principal;
     let PrincipalName { workspace, principal: id } = name;
     Ok(ActiveModel {
         workspace: Set(workspace.to_string()),
@@ -77,6 +80,7 @@ pub(in crate::store) fn row(
         role: Set(role.clone()),
         confined_to: Set(to_json(confined_to)?),
         disabled: Set(*disabled),
+        deleted: Set(*deleted),
         revision: stamp.revision(),
         create_time: stamp.create_time(),
         update_time: stamp.update_time(),

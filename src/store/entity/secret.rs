@@ -42,7 +42,7 @@ impl ActiveModelBehavior for ActiveModel {}
 impl From<Model> for SecretRecord {
     fn from(row: Model) -> Self {
         let create_time = Timestamp::from_micros(row.create_time);
-        Self { create_time, replaced: optional(row.replaced_time) }
+        Self { create_time, replaced: optional(row.replaced_time), last_use: None }
     }
 }
 

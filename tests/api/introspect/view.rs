@@ -44,6 +44,7 @@ async fn the_full_view_says_everything() {
         limits: vec![],
         max_age: Some(prost_types::Duration { seconds: 0, nanos: 0 }),
         stale_since: None,
+        retry_after: None,
     };
     for view in [0, IntrospectView::Full.into()] {
         let asked = IntrospectRequest {

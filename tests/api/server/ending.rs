@@ -16,6 +16,7 @@ use keyward::{
     app::App,
     back::{Back, Drained},
     config::Settings,
+    proto::{IntrospectRequest, StreamIntrospectRequest, introspect_client::IntrospectClient},
 };
 use tokio::{
     net::TcpStream,
@@ -121,6 +122,31 @@ async fn a_watcher_of_each_service_is_told_and_then_its_watch_ends() {
 fn assert_shutting_down(status: &Status) {
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
     assert_eq!(status.get_details_error_info().unwrap().reason, "SHUTTING_DOWN");
+}
+
+/// It would never end by itself: there always is another question.
+#[tokio::test]
+async fn a_stream_of_questions_without_a_pause_ends_with_the_server() {
+    let server = start().await;
+    let mut introspect = IntrospectClient::new(server.channel().await);
+    let request = Some(IntrospectRequest { secret: "x".to_owned(), ..Default::default() });
+    let mut request =
+        tonic::Request::new(stream::repeat(StreamIntrospectRequest { id: 1, request }));
+    let credentials = format!("Bearer {}", server.secret).parse().unwrap();
+    request.metadata_mut().insert("authorization", credentials);
+    let mut answers = introspect.stream_introspect(request).await.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap();
+    server.shutdown.cancel();
+    let to_the_end = async {
+        loop {
+            match answers.message().await {
+                Ok(answer) => assert!(answer.is_some(), "it ends with an error"),
+                Err(end) => break end,
+            }
+        }
+    };
+    assert_shutting_down(&tokio::time::timeout(LONG, to_the_end).await.unwrap());
+    assert_eq!(server.end().await, Drained::All);
 }
 
 /// Neither side ends the stream: the client has more to ask.

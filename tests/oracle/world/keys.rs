@@ -70,6 +70,7 @@ pub(crate) fn principal(role: &str, confined_to: &[&str]) -> Principal {
         role: role.into(),
         confined_to: strings(confined_to),
         disabled: false,
+        deleted: false,
     }
 }
 

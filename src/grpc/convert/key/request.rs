@@ -5,8 +5,8 @@ use std::mem::take;
 use super::{draft, key};
 use crate::{
     admin::{
-        Changed, CreateKey, IdentifiedKey, Issued, KeyFilter, Named, Paged, RotateKey, SecretState,
-        UpdateKey, UpdateResource,
+        BatchCreateKeys, BatchRevokeKeys, Changed, CreateKey, IdentifiedKey, Issued, KeyFilter,
+        Named, Paged, RotateKey, SecretState, UpdateKey, UpdateResource,
     },
     domain::{
         key::KeyState,
@@ -14,7 +14,7 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
-    grpc::convert::{intent, mask, moment, page, paging, span, unserved, warning::warnings},
+    grpc::convert::{intent, mask, moment, page, paging, span, warning::warnings},
     proto,
 };
 
@@ -53,6 +53,21 @@ pub(in crate::grpc) fn created(
     }
 }
 
+pub(in crate::grpc) fn batch_create(request: proto::BatchCreateKeysRequest) -> BatchCreateKeys {
+    let intent = intent("BatchCreateKeys", &request, &request.request_id, request.validate_only);
+    let proto::BatchCreateKeysRequest { parent, requests, request_id: _, validate_only: _ } =
+        request;
+    BatchCreateKeys { parent, requests: requests.into_iter().map(create).collect(), intent }
+}
+
+pub(in crate::grpc) fn batch_created(
+    issued: Vec<Issued<KeyRecord>>,
+    now: Timestamp,
+) -> proto::BatchCreateKeysResponse {
+    let responses = issued.into_iter().map(|issued| created(issued, now)).collect();
+    proto::BatchCreateKeysResponse { responses }
+}
+
 pub(in crate::grpc) fn list(mut request: proto::ListKeysRequest) -> KeyFilter {
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
     let paging = paging("ListKeys", &request, size, token);
@@ -72,12 +87,6 @@ pub(in crate::grpc) fn list(mut request: proto::ListKeysRequest) -> KeyFilter {
         order_by,
     } = request;
     let mut unread = Vec::new();
-    let later = [
-        ("never_used", never_used),
-        ("unused_since", unused_since.is_some()),
-        ("rotation_due", rotation_due),
-    ];
-    unread.extend(later.into_iter().filter(|(_, given)| *given).map(|(field, _)| unserved(field)));
     let mut known = Vec::new();
     if states.len() > STATES_MAX {
         let rule = format!("has {} entries; at most {STATES_MAX} are allowed", states.len());
@@ -116,6 +125,9 @@ pub(in crate::grpc) fn list(mut request: proto::ListKeysRequest) -> KeyFilter {
         principal,
         scope,
         expiring_before: expiring_before.map(moment),
+        never_used,
+        unused_since: unused_since.map(moment),
+        rotation_due,
         order,
         descending,
         paging,
@@ -171,6 +183,20 @@ pub(in crate::grpc) fn revoke(request: proto::RevokeKeyRequest) -> Named {
     let intent = intent("RevokeKey", &request, &request.request_id, request.validate_only);
     let proto::RevokeKeyRequest { name, etag, request_id: _, validate_only: _ } = request;
     Named { name, etag, intent }
+}
+
+pub(in crate::grpc) fn batch_revoke(request: proto::BatchRevokeKeysRequest) -> BatchRevokeKeys {
+    let intent = intent("BatchRevokeKeys", &request, &request.request_id, request.validate_only);
+    let proto::BatchRevokeKeysRequest { parent, names, request_id: _, validate_only: _ } = request;
+    BatchRevokeKeys { parent, names, intent }
+}
+
+pub(in crate::grpc) fn batch_revoked(
+    records: Vec<KeyRecord>,
+    now: Timestamp,
+) -> proto::BatchRevokeKeysResponse {
+    let keys = records.into_iter().map(|record| key(record, now)).collect();
+    proto::BatchRevokeKeysResponse { keys }
 }
 
 pub(in crate::grpc) fn identified(

@@ -1,0 +1,62 @@
+//! Who keeps count of the rate limits.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    clock::SystemStopwatch,
+    config::{LimitSettings, WithoutRedis},
+    domain::limit::Limiter,
+    limits::{Alone, InvalidUrl, Local, Redis, Refuse, Shared},
+    replica::Replica,
+};
+
+/// How often it is looked how many replicas share the limits.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who keeps count, and until when.
+pub(super) struct Limits {
+    pub(super) limiter: Arc<dyn Limiter>,
+    /// Until it is dropped, Redis is kept reached.
+    pub(super) until_dropped: Option<DropGuard>,
+}
+
+impl Limits {
+    /// One process counts for itself. For several Redis does; without it they divide the limits
+    /// among them, or refuse.
+    ///
+    /// # Errors
+    ///
+    /// Where the address of Redis is none.
+    pub(super) fn new(
+        settings: &LimitSettings,
+        replica: Option<&Arc<Replica>>,
+        back: &Handle,
+    ) -> Result<Self, InvalidUrl> {
+        let LimitSettings { redis_url, redis_timeout_ms, without_redis } = settings;
+        let stopwatch = Arc::new(SystemStopwatch);
+        let Some(replica) = replica else {
+            let limiter = Arc::new(Local::new(stopwatch, Arc::new(Alone)));
+            return Ok(Self { limiter, until_dropped: None });
+        };
+        let otherwise: Arc<dyn Limiter> = match without_redis {
+            WithoutRedis::Refuse => Arc::new(Refuse),
+            WithoutRedis::Divide => {
+                replica.keep_count(COUNT_INTERVAL, back);
+                Arc::new(Local::new(Arc::clone(&stopwatch) as _, Arc::clone(replica) as _))
+            }
+        };
+        if redis_url.is_empty() {
+            return Ok(Self { limiter: otherwise, until_dropped: None });
+        }
+        let patience = Duration::from_millis(*redis_timeout_ms);
+        let redis = Redis::new(redis_url.reveal(), patience)?;
+        let (redis, stop) = (Arc::new(redis), CancellationToken::new());
+        let (keeping, stopped) = (Arc::clone(&redis), stop.clone());
+        back.spawn(async move { keeping.keep(stopped).await });
+        let limiter = Arc::new(Shared::new(redis, otherwise, stopwatch, back.clone()));
+        Ok(Self { limiter, until_dropped: Some(stop.drop_guard()) })
+    }
+}

@@ -1,0 +1,78 @@
+//! The file of the newest checkpoint: replaced whole or not at all.
+
+use std::{
+    fs::{File, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::domain::checkpoint::NOTE_LEN_MAX;
+
+/// For all to read: it is there to be copied away, and nothing in it is secret.
+const MODE: u32 = 0o644;
+
+/// A file of a checkpoint cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {cause}", .path.display())]
+pub struct FileError {
+    action: &'static str,
+    path: PathBuf,
+    cause: io::Error,
+}
+
+/// The text of a checkpoint's file, as far as a checkpoint may be long. What is not UTF-8 in it
+/// is replaced, so that it is no checkpoint.
+///
+/// # Errors
+///
+/// [`FileError`] where it cannot be read.
+pub fn read(path: &Path) -> Result<String, FileError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(NOTE_LEN_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|cause| FileError { action: "read", path: path.to_owned(), cause })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// As [`read`], off the threads that others wait for; nothing where there is no file.
+pub(super) async fn read_if_there(path: PathBuf) -> Result<Option<String>, FileError> {
+    off_the_threads("read", path, |path| match read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.cause),
+    })
+    .await
+}
+
+/// Replaces the file, or makes it; what was there outlasts a power failure, or what is new does.
+pub(super) async fn replace(path: PathBuf, text: String) -> Result<(), FileError> {
+    off_the_threads("write", path, move |path| {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut draft = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(directory)?;
+        draft.write_all(text.as_bytes())?;
+        draft.as_file().sync_all()?;
+        draft.persist(path)?;
+        File::open(directory)?.sync_all()
+    })
+    .await
+}
+
+async fn off_the_threads<T: Send + 'static>(
+    action: &'static str,
+    path: PathBuf,
+    act: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, FileError> {
+    let at = path.clone();
+    let done = tokio::task::spawn_blocking(move || act(&at)).await;
+    done.unwrap_or_else(|ended| Err(io::Error::other(ended))).map_err(|cause| FileError {
+        action,
+        path,
+        cause,
+    })
+}

@@ -1,0 +1,114 @@
+//! One question of a stream.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tonic::Status;
+
+use super::stream::{Answers, Said};
+use crate::{
+    domain::fault::Fault,
+    grpc::{
+        authenticate::Credentials,
+        convert::introspect::{answer, question},
+        layers::exceeded,
+        status::of_question,
+    },
+    introspect::{IntrospectError, Introspection, NotAuthenticated},
+    proto::{
+        IntrospectRequest, IntrospectResponse, StreamIntrospectRequest, StreamIntrospectResponse,
+        stream_introspect_response::Outcome,
+    },
+};
+
+/// Asks in the name of one caller, for as long as that one may.
+pub(super) struct Asker {
+    introspection: Arc<Introspection>,
+    credentials: Credentials,
+    /// What a question may take.
+    question_max: Duration,
+}
+
+/// Why a question has no answer.
+enum Failed {
+    /// For a reason that is over with it.
+    Alone(Status),
+    /// The caller may ask no more.
+    ForGood(Status),
+}
+
+impl From<NotAuthenticated> for Failed {
+    fn from(error: NotAuthenticated) -> Self {
+        match error {
+            NotAuthenticated::Store(error) => Self::Alone(error.into()),
+            error => Self::ForGood(error.into()),
+        }
+    }
+}
+
+impl From<IntrospectError> for Failed {
+    fn from(error: IntrospectError) -> Self {
+        match error {
+            IntrospectError::Refused(refused) => Self::ForGood(refused.into()),
+            error => Self::Alone(error.into()),
+        }
+    }
+}
+
+impl Asker {
+    pub(super) fn new(
+        introspection: Arc<Introspection>,
+        credentials: Credentials,
+        question_max: Duration,
+    ) -> Self {
+        Self { introspection, credentials, question_max }
+    }
+
+    async fn decide(
+        &self,
+        request: Option<IntrospectRequest>,
+    ) -> Result<IntrospectResponse, Failed> {
+        // Who calls is asked for each question: what was revoked meanwhile counts. And each is a
+        // use of its key, so that one which asks for days is not taken for unused.
+        let caller = self.credentials.called().await?;
+        let Some(request) = request else {
+            self.introspection.may_ask(&caller)?;
+            let (field, description) = ("request".to_owned(), "is required".to_owned());
+            return Err(IntrospectError::Invalid(vec![Fault { field, description }]).into());
+        };
+        let question = question(&request);
+        let full = question.full;
+        let decided = self.introspection.introspect(&caller, question).await?;
+        Ok(answer(&decided, full))
+    }
+
+    async fn still_may(&self) -> Result<(), Failed> {
+        Ok(self.introspection.may_ask(&self.credentials.caller().await?)?)
+    }
+}
+
+impl Answers for Asker {
+    fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
+        Box::pin(async move {
+            let StreamIntrospectRequest { id, request } = question;
+            let decided = tokio::time::timeout(self.question_max, self.decide(request)).await;
+            let outcome = match decided {
+                Ok(Ok(response)) => Outcome::Response(response),
+                Ok(Err(Failed::Alone(status))) => Outcome::Error(of_question(&status)),
+                Ok(Err(Failed::ForGood(status))) => return Err(status),
+                Err(_) => Outcome::Error(of_question(&exceeded(self.question_max))),
+            };
+            Ok(Some(StreamIntrospectResponse { id, outcome: Some(outcome) }))
+        })
+    }
+
+    fn check(self: Arc<Self>) -> BoxFuture<'static, Said> {
+        Box::pin(async move {
+            match self.still_may().await {
+                // What cannot be told now is asked again.
+                Ok(()) | Err(Failed::Alone(_)) => Ok(None),
+                Err(Failed::ForGood(status)) => Err(status),
+            }
+        })
+    }
+}

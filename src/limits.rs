@@ -1,0 +1,45 @@
+//! Who keeps count of the rate limits.
+//!
+//! [`Local`] counts in this process, which is exact for one, and for several where each is given
+//! its part. [`Shared`] counts for all replicas over a [`Counter`], which is [`Redis`], in batches,
+//! so that a key that is used much does not cost a round trip for each question. What nobody uses is forgotten: memory is taken by what was used so lately that it is
+//! not all back yet.
+
+mod counter;
+mod local;
+mod redis;
+mod shared;
+mod stock;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+
+pub use counter::{Batch, Counter, Gone, Order};
+pub use local::Local;
+pub use redis::{InvalidUrl, Redis};
+pub use shared::Shared;
+
+use crate::domain::limit::{CannotTell, Charge, Limiter, Population, Verdict};
+
+/// The only replica there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Population for Alone {
+    fn replicas(&self) -> usize {
+        1
+    }
+}
+
+/// Takes nothing: of several replicas none is to let anything through that cannot be counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refuse;
+
+#[async_trait]
+impl Limiter for Refuse {
+    async fn take(&self, _: &Charge<'_>) -> Result<Verdict, CannotTell> {
+        Err(CannotTell)
+    }
+}

@@ -1,0 +1,152 @@
+//! Redis as the counter of all replicas.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redis::{AsyncConnectionConfig, Client, RedisError, Script, aio::MultiplexedConnection};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::counter::{Batch, Counter, Gone, Order};
+
+/// How long it is until the next attempt to reach it again.
+const AGAIN: Duration = Duration::from_millis(250);
+/// What the names of its entries begin with.
+const PREFIX: &str = "keyward:limit:";
+
+/// Gives a batch of a limit, by the time of Redis. How much was taken is kept in millionths and
+/// comes back evenly; what cannot be said exactly is rounded so that less is given.
+const TAKE: &str = r"
+local quota, window, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local least, most, back = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local kept = redis.call('HMGET', KEYS[1], 'used', 'at')
+local used, at = tonumber(kept[1] or 0), tonumber(kept[2] or now)
+if now > at then
+  used = used - math.max(0, math.floor((now - at) * quota / window * 1000000) - 1)
+end
+used = math.max(0, used - back * 1000000)
+local taken = math.min(most, math.floor((burst * 1000000 - used) / 1000000))
+if taken < least then taken = 0 end
+local function micros(millionths)
+  return math.min(9e15, math.ceil(millionths * window / quota / 1000000))
+end
+-- A clock that was set back must not keep anything from coming back until then.
+if taken > 0 or back > 0 or now < at then
+  used = used + taken * 1000000
+  redis.call('HSET', KEYS[1], 'used', string.format('%.0f', used), 'at', string.format('%.0f', now))
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(micros(used) / 1000) + 1000))
+end
+local wait = 0
+if taken == 0 then wait = micros(used + (least - burst) * 1000000) end
+local left = math.max(0, math.floor((burst * 1000000 - used) / 1000000))
+return {string.format('%.0f', taken), string.format('%.0f', left), string.format('%.0f', wait)}
+";
+
+/// It is no address of a Redis server. It is not repeated: there may be a password in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no address of a Redis server")]
+pub struct InvalidUrl;
+
+/// A Redis server, over one connection.
+pub struct Redis {
+    client: Client,
+    config: AsyncConnectionConfig,
+    script: Script,
+    /// None: it does not answer.
+    connection: Mutex<Option<MultiplexedConnection>>,
+    lost: Notify,
+}
+
+impl Redis {
+    /// The server at this address, which is reached once [`Redis::keep`] runs. An answer that
+    /// takes longer than `patience` is none.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no address.
+    pub fn new(url: &str, patience: Duration) -> Result<Self, InvalidUrl> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(patience.max(AGAIN)))
+            .set_response_timeout(Some(patience));
+        Ok(Self {
+            client: Client::open(url).map_err(|_| InvalidUrl)?,
+            config,
+            script: Script::new(TAKE),
+            connection: Mutex::default(),
+            lost: Notify::new(),
+        })
+    }
+
+    fn connection(&self) -> Option<MultiplexedConnection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, connection: Option<MultiplexedConnection>) -> bool {
+        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *place, connection).is_some()
+    }
+
+    /// Reaches it, and again whenever it was lost, until `stop`.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let keeping = async {
+            let mut is_told = false;
+            loop {
+                match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
+                    Ok(connection) => {
+                        self.set(Some(connection));
+                        tracing::info!("Redis counts the rate limits of all replicas");
+                        is_told = false;
+                        self.lost.notified().await;
+                    }
+                    Err(error) if !is_told => {
+                        is_told = true;
+                        warn(&error);
+                    }
+                    Err(_) => {}
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        stop.run_until_cancelled(keeping).await;
+    }
+}
+
+fn warn(error: &RedisError) {
+    let error = error as &(dyn std::error::Error + 'static);
+    tracing::warn!(error, "Redis cannot be asked: limits are kept as limits.without_redis says");
+}
+
+#[async_trait]
+impl Counter for Redis {
+    fn is_here(&self) -> bool {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    async fn take(&self, order: &Order) -> Result<Batch, Gone> {
+        let mut connection = self.connection().ok_or(Gone)?;
+        let Order { limit, rate, least, most, back } = order;
+        let (quota, window) = rate.parts();
+        // Rounded up, so that less is given.
+        let window = window.as_nanos().div_ceil(1_000);
+        let window = u64::try_from(window).unwrap_or(u64::MAX);
+        let mut call = self.script.key(format!("{PREFIX}{limit}"));
+        let call = call.arg(quota).arg(window).arg(rate.burst()).arg(least).arg(most).arg(back);
+        match call.invoke_async::<(u64, u64, u64)>(&mut connection).await {
+            Ok((taken, remaining, wait)) => {
+                Ok(Batch { taken, remaining, wait: Duration::from_micros(wait) })
+            }
+            Err(error) => {
+                if self.set(None) {
+                    warn(&error);
+                    self.lost.notify_one();
+                }
+                Err(Gone)
+            }
+        }
+    }
+}

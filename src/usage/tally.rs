@@ -1,0 +1,276 @@
+//! What was counted and not yet written, and how much of it there may be.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use crate::domain::{
+    name::{Id, KeyName},
+    secret::Digest,
+    usage::{Calls, Hour, LastUse, Outcome, SecretUse, Use},
+};
+
+/// A secret, as a key of a map.
+type Place = [u8; Digest::LEN];
+
+/// How many entries there may be, of all that was counted and not yet written together.
+#[derive(Debug)]
+pub(super) struct Room {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+impl Room {
+    pub(super) fn new(most: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), most }
+    }
+
+    /// Takes the place of one entry, where there is one.
+    fn take(&self) -> bool {
+        let fits = self.taken.fetch_add(1, Ordering::Relaxed) < self.most;
+        if !fits {
+            self.give_back(1);
+        }
+        fits
+    }
+
+    pub(super) fn give_back(&self, entries: usize) {
+        self.taken.fetch_sub(entries, Ordering::Relaxed);
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// The bounds of what is kept in memory, and what went beyond them.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// Entries of secrets, one for each hour and outcome.
+    pub(super) secrets: Room,
+    /// Entries of workspaces alone, for what has no place among the secrets.
+    pub(super) workspaces: Room,
+    /// Calls that were counted for their workspace alone.
+    pub(super) coarsened: AtomicU64,
+    /// Calls that were not counted.
+    pub(super) dropped: AtomicU64,
+}
+
+impl Limits {
+    pub(super) fn new(secrets: usize, workspaces: usize) -> Self {
+        Self {
+            secrets: Room::new(secrets),
+            workspaces: Room::new(workspaces),
+            coarsened: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Calls of an hour that ended in one way.
+#[derive(Clone, Copy)]
+struct Count {
+    hour: Hour,
+    outcome: Outcome,
+    calls: u64,
+}
+
+/// Never empty; nearly always there is one, which takes no memory of its own.
+struct Counts {
+    first: Count,
+    more: Vec<Count>,
+}
+
+impl Counts {
+    fn new(first: Count) -> Self {
+        Self { first, more: Vec::new() }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Count> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    fn len(&self) -> usize {
+        1 + self.more.len()
+    }
+
+    /// Adds to the entry that there is, if there is one.
+    fn add(&mut self, count: Count) -> bool {
+        let mut all = std::iter::once(&mut self.first).chain(&mut self.more);
+        let same = all.find(|one| one.hour == count.hour && one.outcome == count.outcome);
+        let Some(same) = same else { return false };
+        same.calls = same.calls.saturating_add(count.calls);
+        true
+    }
+
+    /// Adds, where need be in a new entry, for which there must be room.
+    fn add_within(&mut self, count: Count, room: &Room) -> bool {
+        if self.add(count) {
+            return true;
+        }
+        let fits = room.take();
+        if fits {
+            self.more.push(count);
+        }
+        fits
+    }
+
+    /// Adds all of another. Its entries keep their room, but for those that are no more.
+    fn merge(&mut self, other: &Self, room: &Room) {
+        for count in other.iter() {
+            if self.add(*count) {
+                room.give_back(1);
+            } else {
+                self.more.push(*count);
+            }
+        }
+    }
+}
+
+/// What was counted of a secret.
+struct Entry {
+    key: Arc<KeyName>,
+    last: Option<LastUse>,
+    counts: Counts,
+}
+
+/// What was counted.
+#[derive(Default)]
+pub(super) struct Tally {
+    secrets: HashMap<Place, Entry>,
+    /// What had no place among the secrets.
+    workspaces: HashMap<Id, Counts>,
+}
+
+/// Rows to be written, and how much room is free once they are.
+pub(super) struct Taken {
+    pub(super) calls: Vec<Calls>,
+    pub(super) last: Vec<SecretUse>,
+    pub(super) of_secrets: usize,
+    pub(super) of_workspaces: usize,
+}
+
+impl Tally {
+    pub(super) fn with_capacity(secrets: usize) -> Self {
+        Self { secrets: HashMap::with_capacity(secrets), workspaces: HashMap::new() }
+    }
+
+    pub(super) fn secrets(&self) -> usize {
+        self.secrets.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.workspaces.is_empty()
+    }
+
+    /// Counts one use. Where there is no room for it, the secret and the key are dropped and the
+    /// workspace alone is counted; where there is no room for that either, nothing is.
+    pub(super) fn count(&mut self, used: &Use<'_>, limits: &Limits) {
+        let Use { key, digest, outcome, at } = *used;
+        let count = Count { hour: Hour::of(at.time), outcome, calls: 1 };
+        // Of a secret that works no more it is not told when it was tried.
+        let last = (outcome != Outcome::InvalidKey).then_some(at);
+        let place = digest.as_bytes();
+        if let Some(entry) = self.secrets.get_mut(place) {
+            entry.last = LastUse::later(entry.last, last);
+            if entry.counts.add_within(count, &limits.secrets) {
+                return;
+            }
+        } else if limits.secrets.take() {
+            let entry = Entry { key: Arc::new(key.clone()), last, counts: Counts::new(count) };
+            self.secrets.insert(*place, entry);
+            return;
+        }
+        self.count_workspace(&key.workspace, count, limits);
+    }
+
+    fn count_workspace(&mut self, workspace: &Id, count: Count, limits: &Limits) {
+        let counted = match self.workspaces.get_mut(workspace) {
+            Some(counts) => counts.add_within(count, &limits.workspaces),
+            None if limits.workspaces.take() => {
+                self.workspaces.insert(workspace.clone(), Counts::new(count));
+                true
+            }
+            None => false,
+        };
+        let beyond = if counted { &limits.coarsened } else { &limits.dropped };
+        beyond.fetch_add(count.calls, Ordering::Relaxed);
+    }
+
+    /// Adds all of another.
+    pub(super) fn merge(&mut self, other: Self, limits: &Limits) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        for (place, entry) in other.secrets {
+            match self.secrets.get_mut(&place) {
+                Some(same) => {
+                    same.last = LastUse::later(same.last, entry.last);
+                    same.counts.merge(&entry.counts, &limits.secrets);
+                }
+                None => _ = self.secrets.insert(place, entry),
+            }
+        }
+        for (workspace, counts) in other.workspaces {
+            match self.workspaces.get_mut(&workspace) {
+                Some(same) => same.merge(&counts, &limits.workspaces),
+                None => _ = self.workspaces.insert(workspace, counts),
+            }
+        }
+    }
+
+    /// Takes out what was counted of so many secrets, or if there are none, all that was counted
+    /// of workspaces alone.
+    pub(super) fn take(&mut self, secrets: usize) -> Taken {
+        let mut rows = BTreeMap::new();
+        let mut add = |workspace: &Id, key: Option<&Id>, count: &Count| {
+            let row = (workspace.clone(), key.cloned(), count.hour, count.outcome);
+            let calls: &mut u64 = rows.entry(row).or_default();
+            *calls = calls.saturating_add(count.calls);
+        };
+        let places: Vec<Place> = self.secrets.keys().take(secrets).copied().collect();
+        let mut last = Vec::new();
+        let (mut of_secrets, mut of_workspaces) = (0, 0);
+        for place in &places {
+            let Some(entry) = self.secrets.remove(place) else { continue };
+            of_secrets += entry.counts.len();
+            let KeyName { workspace, key } = &*entry.key;
+            for count in entry.counts.iter() {
+                add(workspace, Some(key), count);
+                add(workspace, None, count);
+            }
+            let used = |last| SecretUse {
+                key: (*entry.key).clone(),
+                digest: Digest::from_bytes(*place),
+                last,
+            };
+            last.extend(entry.last.map(used));
+        }
+        if places.is_empty() {
+            for (workspace, counts) in self.workspaces.drain() {
+                of_workspaces += counts.len();
+                counts.iter().for_each(|count| add(&workspace, None, count));
+            }
+        }
+        last.sort_by(|one: &SecretUse, other| {
+            (&one.key, one.digest.as_bytes()).cmp(&(&other.key, other.digest.as_bytes()))
+        });
+        let row = |((workspace, key, hour, outcome), calls)| Calls {
+            workspace,
+            key,
+            hour,
+            outcome,
+            calls,
+        };
+        let calls = rows.into_iter().map(row).collect();
+        Taken { calls, last, of_secrets, of_workspaces }
+    }
+}
+
+#[cfg(test)]
+mod tests;

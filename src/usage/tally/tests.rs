@@ -1,0 +1,173 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::domain::time::Timestamp;
+
+const HOUR: i64 = 3_600_000_000;
+
+fn key(workspace: &str, key: &str) -> KeyName {
+    format!("workspaces/{workspace}/keys/{key}").parse().unwrap()
+}
+
+fn digest(number: u8) -> Digest {
+    Digest::from_bytes([number; Digest::LEN])
+}
+
+fn at(time: i64, last: u8) -> LastUse {
+    let address: IpAddr = [192, 0, 2, last].into();
+    LastUse { time: Timestamp::from_micros(time), address: Some(address) }
+}
+
+fn limits(secrets: usize, workspaces: usize) -> Limits {
+    Limits::new(secrets, workspaces)
+}
+
+/// Counts a use of the only secret of a key of `acme`.
+fn count(tally: &mut Tally, limits: &Limits, number: u8, outcome: Outcome, at: LastUse) {
+    let (key, digest) = (key("acme", &format!("k{number}")), digest(number));
+    tally.count(&Use { key: &key, digest: &digest, outcome, at }, limits);
+}
+
+/// The rows as texts: key, hour, outcome, calls.
+fn rows(taken: &Taken) -> Vec<String> {
+    let row = |row: &Calls| {
+        let key = row.key.as_ref().map_or("*", Id::as_str);
+        let hour = row.hour.start().micros() / HOUR;
+        format!("{}/{key} {hour} {} {}", row.workspace, row.outcome.as_str(), row.calls)
+    };
+    taken.calls.iter().map(row).collect()
+}
+
+fn beyond(limits: &Limits) -> (u64, u64) {
+    (limits.coarsened.load(Ordering::Relaxed), limits.dropped.load(Ordering::Relaxed))
+}
+
+#[test]
+fn calls_are_counted_by_key_and_workspace_and_hour_and_outcome() {
+    let (mut tally, limits) = (Tally::default(), limits(100, 0));
+    for (number, outcome, time) in [
+        (1, Outcome::Allowed, 0),
+        (1, Outcome::Allowed, HOUR - 1),
+        (1, Outcome::Allowed, HOUR),
+        (1, Outcome::NotFound, HOUR),
+        (2, Outcome::Allowed, 7),
+    ] {
+        count(&mut tally, &limits, number, outcome, at(time, 1));
+    }
+    let taken = tally.take(10);
+    assert_eq!(
+        rows(&taken),
+        [
+            "acme/* 0 allowed 3",
+            "acme/* 1 allowed 1",
+            "acme/* 1 not_found 1",
+            "acme/k1 0 allowed 2",
+            "acme/k1 1 allowed 1",
+            "acme/k1 1 not_found 1",
+            "acme/k2 0 allowed 1",
+        ]
+    );
+    assert_eq!((taken.of_secrets, taken.of_workspaces, beyond(&limits)), (4, 0, (0, 0)));
+    assert!(tally.is_empty());
+}
+
+#[test]
+fn two_secrets_of_a_key_are_one_row_and_two_last_uses() {
+    let (mut tally, limits) = (Tally::default(), limits(100, 0));
+    let name = key("acme", "k");
+    for number in [2, 1] {
+        let (digest, at) = (digest(number), at(i64::from(number), number));
+        tally.count(&Use { key: &name, digest: &digest, outcome: Outcome::Allowed, at }, &limits);
+    }
+    let taken = tally.take(10);
+    assert_eq!(rows(&taken), ["acme/* 0 allowed 2", "acme/k 0 allowed 2"]);
+    let last: Vec<_> =
+        taken.last.iter().map(|last| (last.digest.as_bytes()[0], last.last)).collect();
+    assert_eq!(last, [(1, at(1, 1)), (2, at(2, 2))]);
+}
+
+#[test]
+fn the_last_use_is_the_latest_whatever_the_order_and_not_that_of_a_replaced_secret() {
+    let (mut tally, limits) = (Tally::default(), limits(100, 0));
+    count(&mut tally, &limits, 1, Outcome::Allowed, at(5, 1));
+    count(&mut tally, &limits, 1, Outcome::Revoked, at(9, 2));
+    count(&mut tally, &limits, 1, Outcome::Allowed, at(7, 3));
+    count(&mut tally, &limits, 1, Outcome::InvalidKey, at(11, 4));
+    count(&mut tally, &limits, 2, Outcome::InvalidKey, at(11, 4));
+    let taken = tally.take(10);
+    assert_eq!(taken.last.iter().map(|last| last.last).collect::<Vec<_>>(), [at(9, 2)]);
+}
+
+#[test]
+fn what_two_tallies_counted_is_one_when_they_are_merged_and_frees_its_room() {
+    let limits = limits(5, 2);
+    let [mut one, mut other] = [Tally::default(), Tally::default()];
+    count(&mut one, &limits, 1, Outcome::Allowed, at(1, 1));
+    count(&mut other, &limits, 1, Outcome::Allowed, at(2, 2));
+    count(&mut other, &limits, 1, Outcome::Expired, at(1, 3));
+    count(&mut other, &limits, 2, Outcome::Allowed, at(1, 1));
+    count(&mut one, &limits, 3, Outcome::Allowed, at(1, 1));
+    // There is no room any more: of the workspace alone.
+    count(&mut one, &limits, 4, Outcome::Allowed, at(1, 1));
+    count(&mut other, &limits, 4, Outcome::Allowed, at(1, 1));
+    assert_eq!((limits.secrets.taken(), limits.workspaces.taken()), (5, 2));
+    one.merge(other, &limits);
+    assert_eq!((limits.secrets.taken(), limits.workspaces.taken()), (4, 1));
+
+    let taken = one.take(10);
+    assert_eq!(
+        rows(&taken),
+        [
+            "acme/* 0 allowed 4",
+            "acme/* 0 expired 1",
+            "acme/k1 0 allowed 2",
+            "acme/k1 0 expired 1",
+            "acme/k2 0 allowed 1",
+            "acme/k3 0 allowed 1",
+        ]
+    );
+    assert_eq!(taken.last.first().map(|last| last.last), Some(at(2, 2)));
+    assert_eq!((taken.of_secrets, taken.of_workspaces), (4, 0));
+    let rest = one.take(10);
+    assert_eq!(rows(&rest), ["acme/* 0 allowed 2"]);
+    assert_eq!((rest.of_secrets, rest.of_workspaces, one.is_empty()), (0, 1, true));
+    assert_eq!(beyond(&limits), (2, 0));
+}
+
+#[test]
+fn without_room_the_key_is_dropped_first_and_the_workspace_last() {
+    let (mut tally, limits) = (Tally::default(), limits(1, 1));
+    count(&mut tally, &limits, 1, Outcome::Allowed, at(1, 1));
+    // Known, and so counted on; but another hour is another entry.
+    count(&mut tally, &limits, 1, Outcome::Allowed, at(2, 2));
+    assert_eq!(beyond(&limits), (0, 0));
+    count(&mut tally, &limits, 1, Outcome::Allowed, at(HOUR, 3));
+    count(&mut tally, &limits, 2, Outcome::Allowed, at(HOUR, 3));
+    assert_eq!(beyond(&limits), (2, 0));
+    // The workspace has one entry, for one hour and outcome.
+    count(&mut tally, &limits, 2, Outcome::Allowed, at(0, 3));
+    count(&mut tally, &limits, 2, Outcome::Expired, at(HOUR, 3));
+    assert_eq!(beyond(&limits), (2, 2));
+
+    let taken = tally.take(10);
+    assert_eq!(rows(&taken), ["acme/* 0 allowed 2", "acme/k1 0 allowed 2"]);
+    // When it was used last is told of a secret that has a place, whatever became of the call.
+    assert_eq!(taken.last.first().map(|last| last.last), Some(at(HOUR, 3)));
+    assert_eq!(rows(&tally.take(10)), ["acme/* 1 allowed 2"]);
+}
+
+#[test]
+fn so_many_secrets_are_taken_at_a_time_and_workspaces_when_none_is_left() {
+    let (mut tally, limits) = (Tally::default(), limits(3, 1));
+    for number in 1..=4 {
+        count(&mut tally, &limits, number, Outcome::Allowed, at(1, 1));
+    }
+    let sizes: Vec<_> = std::iter::repeat_with(|| tally.take(2))
+        .map(|taken| (taken.last.len(), taken.of_secrets, taken.of_workspaces))
+        .take(3)
+        .collect();
+    assert_eq!(sizes, [(2, 2, 0), (1, 1, 0), (0, 0, 1)]);
+    assert!(tally.is_empty());
+}

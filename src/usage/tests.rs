@@ -1,0 +1,65 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod flushing;
+
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::{
+    name::{Id, KeyName},
+    secret::Digest,
+    time::Timestamp,
+    usage::{LastUse, Outcome},
+};
+
+fn key(number: u64) -> KeyName {
+    format!("workspaces/acme/keys/k{number}").parse().unwrap()
+}
+
+fn digest(number: u64) -> Digest {
+    let mut bytes = [0; Digest::LEN];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Digest::from_bytes(bytes)
+}
+
+/// Counts a use that was allowed, at moment 1.
+fn count(meter: &Meter, number: u64) {
+    let at = LastUse { time: Timestamp::from_micros(1), address: None };
+    let (key, digest) = (key(number), digest(number));
+    meter.count(Use { key: &key, digest: &digest, outcome: Outcome::Allowed, at });
+}
+
+#[test]
+fn threads_that_count_while_parts_are_taken_away_lose_nothing() {
+    const THREADS: u64 = 40;
+    const CALLS: u64 = 5_000;
+    let meter = Arc::new(Meter::default());
+    let counting: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let meter = Arc::clone(&meter);
+            std::thread::spawn(move || {
+                for call in 0..CALLS {
+                    count(&meter, if call % 2 == 0 { 0 } else { thread });
+                }
+            })
+        })
+        .collect();
+    let mut pending = Tally::default();
+    while !counting.iter().all(std::thread::JoinHandle::is_finished) {
+        meter.drain_into(&mut pending);
+    }
+    counting.into_iter().for_each(|thread| thread.join().unwrap());
+    meter.drain_into(&mut pending);
+
+    assert_eq!(meter.counted().entries, THREADS, "one for each secret");
+    let taken = pending.take(usize::MAX);
+    let of = |key: Option<&str>| {
+        let rows = taken.calls.iter();
+        let row = rows.filter(|row| row.key.as_ref().map(Id::as_str) == key);
+        row.map(|row| row.calls).collect::<Vec<_>>()
+    };
+    assert_eq!(of(None), [THREADS * CALLS]);
+    assert_eq!(of(Some("k0")), [THREADS * CALLS / 2 + CALLS / 2]);
+    assert_eq!(of(Some("k7")), [CALLS / 2]);
+    assert_eq!(taken.of_secrets, usize::try_from(THREADS).unwrap());
+}

@@ -1,0 +1,177 @@
+//! `keyward events verify`, and checkpoints of the log.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use serde_json::Value;
+
+use crate::{
+    caller::Caller,
+    place::{Place, Ran},
+    process::Serving,
+};
+
+const KEYRING: &str = "keyward.keyring";
+const CHECKPOINT: &str = "log.checkpoint";
+
+/// Serves and keeps checkpoints, one a second.
+fn serve(place: &Place) -> Serving {
+    let variables = [
+        ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
+        ("KEYWARD__AUDIT__CHECKPOINT_FILE", CHECKPOINT),
+        ("KEYWARD__AUDIT__CHECKPOINT_INTERVAL_S", "1"),
+    ];
+    Serving::await_of(place.start(&["serve"], &variables))
+}
+
+fn verify(place: &Place, arguments: &[&str]) -> Ran {
+    place.run(&[&["events", "verify", "--checkpoint", CHECKPOINT], arguments].concat())
+}
+
+fn public_key(place: &Place) -> String {
+    let ran = place.run(&["keyring", "public-key"]).succeeded();
+    ran.stdout.lines().next().unwrap().to_owned()
+}
+
+/// A deployment that served, with a checkpoint, and whose log went on from `before` until then.
+fn served() -> (Place, Vec<u8>) {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let before = fs::read(place.path("keyward.db")).unwrap();
+    let server = serve(&place);
+    Caller::new(server.address, &secret).mint();
+    server.end().succeeded();
+    (place, before)
+}
+
+#[test]
+fn a_server_signs_checkpoints_again_and_again_and_when_it_ends() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let mut server = serve(&place);
+    let line = server.process.stderr.until("a checkpoint was signed");
+    let first = fs::read(place.path(CHECKPOINT)).unwrap();
+    assert!(line.contains(&format!("checkpoint=\"{}\"", base64(&first))), "{line}");
+    let mode = fs::metadata(place.path(CHECKPOINT)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "whoever keeps copies may read it");
+    server.process.stderr.until("a checkpoint was signed");
+    Caller::new(server.address, &secret).mint();
+    server.end().succeeded();
+    let ran = verify(&place, &[]).succeeded();
+    let count = place.events();
+    assert!(ran.stdout.starts_with(&format!("{count} events, unbroken. ")), "{ran:?}");
+    let told = format!("The checkpoint of keyward at revision {count}, signed ");
+    assert!(ran.stdout.lines().nth(1).unwrap().starts_with(&told), "{ran:?}");
+}
+
+fn base64(bytes: &[u8]) -> String {
+    let mut child = std::process::Command::new("base64")
+        .arg("-w0")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), bytes).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn an_older_database_in_place_of_the_newest_is_found() {
+    let (place, before) = served();
+    fs::write(place.path("keyward.db"), before).unwrap();
+    place.run(&["events", "verify"]).succeeded();
+    verify(&place, &[]).failed(1, &["the log ends at event ", "was cut off", "backup"]);
+    let kept = fs::read(place.path(CHECKPOINT)).unwrap();
+    let mut server = serve(&place);
+    server.process.stderr.until("no checkpoint was signed");
+    let ran = server.end().succeeded();
+    assert!(ran.stderr.contains("was cut off"), "{ran:?}");
+    assert_eq!(fs::read(place.path(CHECKPOINT)).unwrap(), kept);
+}
+
+#[test]
+fn a_checkpoint_is_verified_without_the_keyring() {
+    let (place, _) = served();
+    let key = public_key(&place);
+    assert!(key.starts_with("keyward+"), "{key}");
+    let keyring = fs::read(place.path(KEYRING)).unwrap();
+    fs::remove_file(place.path(KEYRING)).unwrap();
+    verify(&place, &["--public-key", &key]).succeeded();
+    verify(&place, &[]).failed(1, &[KEYRING, "does not exist"]);
+    let ran = verify(&place, &["--public-key", &key[..key.len() - 1]]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{ran:?}");
+    assert!(ran.stderr.contains("keyward keyring public-key"), "{ran:?}");
+    let ran = place.run(&["events", "verify", "--public-key", &key]);
+    assert_eq!(ran.status, 2, "{ran:?}");
+    fs::write(place.path(KEYRING), keyring).unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_a_checkpoint_is_told() {
+    let (place, _) = served();
+    let other = served().0;
+    let text = fs::read_to_string(place.path(CHECKPOINT)).unwrap();
+    let key = public_key(&other);
+    verify(&place, &["--public-key", &key]).failed(1, &[CHECKPOINT, "signed by another key"]);
+    let cases = [
+        (&text[..text.len() - 10], "is no checkpoint, or is damaged"),
+        (&text.replacen('\n', "\n1", 3)[..], "its text cannot be read"),
+        (&text.replace("\nkeyward\n", "\nkeywarD\n"), "its signature is wrong"),
+        ("", "no empty line"),
+    ];
+    for (damaged, said) in cases {
+        fs::write(place.path(CHECKPOINT), damaged).unwrap();
+        verify(&place, &[]).failed(1, &[CHECKPOINT, said]);
+    }
+    fs::remove_file(place.path(CHECKPOINT)).unwrap();
+    verify(&place, &[]).failed(1, &["cannot read log.checkpoint"]);
+    fs::write(place.path(CHECKPOINT), text).unwrap();
+    verify(&place, &[]).succeeded();
+}
+
+#[test]
+fn what_an_older_key_signed_holds_after_the_key_was_replaced() {
+    let (place, _) = served();
+    let old = public_key(&place);
+    let ran = place.run(&["keyring", "rotate", "--checkpoints"]).succeeded();
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("public-key"), "{ran:?}");
+    let ran = place.run(&["keyring", "public-key"]).succeeded();
+    let [new, older] = ran.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{ran:?}") };
+    assert_eq!(older, old);
+    verify(&place, &[]).succeeded();
+    verify(&place, &["--public-key", new]).failed(1, &["another key"]);
+    serve(&place).end().succeeded();
+    verify(&place, &["--public-key", new]).succeeded();
+    verify(&place, &["--public-key", &old]).failed(1, &["another key"]);
+    verify(&place, &["--public-key", &old, "--public-key", new]).succeeded();
+}
+
+#[test]
+fn a_keyring_of_a_version_without_checkpoints_is_served_and_given_a_key() {
+    let place = Place::new();
+    place.bootstrap();
+    let text = fs::read_to_string(place.path(KEYRING)).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    document.as_object_mut().unwrap().remove("checkpoints").unwrap();
+    fs::write(place.path(KEYRING), document.to_string()).unwrap();
+    let ran = serve(&place).end().succeeded();
+    assert!(ran.stderr.contains("keyring rotate --checkpoints"), "{ran:?}");
+    assert!(!place.path(CHECKPOINT).exists());
+    place.run(&["keyring", "public-key"]).failed(1, &[KEYRING, "keyring rotate --checkpoints"]);
+    place.run(&["keyring", "rotate"]).succeeded();
+    place.run(&["keyring", "public-key"]).failed(1, &[KEYRING]);
+    place.run(&["keyring", "rotate", "--checkpoints"]).succeeded();
+    serve(&place).end().succeeded();
+    verify(&place, &[]).succeeded();
+}
+
+#[test]
+fn there_are_no_checkpoints_where_none_are_wanted() {
+    let place = Place::new();
+    place.bootstrap();
+    let variables = [
+        ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
+        ("KEYWARD__AUDIT__CHECKPOINT_INTERVAL_S", "0"),
+    ];
+    let ran = Serving::await_of(place.start(&["serve"], &variables)).end().succeeded();
+    assert!(!ran.stderr.contains("checkpoint"), "{ran:?}");
+}

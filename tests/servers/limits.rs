@@ -1,0 +1,154 @@
+//! Rate limits of two programs on one database.
+
+use keyward::proto::{self, DenyReason};
+use tonic::Code;
+
+use crate::{
+    LONG,
+    caller::Caller,
+    fresh::Fresh,
+    metrics::until,
+    policy,
+    process::{Deployment, Serving},
+    refused,
+};
+
+/// So much comes at once, and nothing back while a test runs.
+const QUOTA: i64 = 12;
+
+/// Two programs with these settings, their callers, and the secret of a key that has a limit.
+struct Pair {
+    servings: [Serving; 2],
+    roots: [Caller; 2],
+    secret: String,
+    deployment: Deployment,
+    _database: Fresh,
+}
+
+impl Pair {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let database = Fresh::new().await;
+        let url = database.url();
+        let mut all = vec![("database.url", &*url), ("database.migrate_on_start", "true")];
+        all.extend(settings);
+        let deployment = Deployment::new(&all);
+        let root_secret = deployment.bootstrap();
+        let servings = [deployment.serve().await, deployment.serve().await];
+        let mut roots = [
+            Caller::connect(servings[0].address, &root_secret).await,
+            Caller::connect(servings[1].address, &root_secret).await,
+        ];
+        let secret = furnish(&mut roots[0], "limited").await;
+        Self { servings, roots, secret, deployment, _database: database }
+    }
+
+    /// How many of the questions that one of them is asked pass, until none does.
+    async fn passed(&mut self, replica: usize) -> i64 {
+        let mut passed = 0;
+        loop {
+            let answer = ask(&mut self.roots[replica], &self.secret).await.unwrap().into_inner();
+            match answer.reason() {
+                DenyReason::Unspecified => passed += 1,
+                DenyReason::RateLimited => return passed,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+async fn ask(
+    root: &mut Caller,
+    secret: &str,
+) -> Result<tonic::Response<proto::IntrospectResponse>, tonic::Status> {
+    let request = proto::IntrospectRequest { secret: secret.to_owned(), ..Default::default() };
+    root.introspect.introspect(request).await
+}
+
+/// Makes a policy, a workspace of a name that no other has, and a key on this plan.
+async fn furnish(root: &mut Caller, plan: &str) -> String {
+    let id = format!("w{}", uuid::Uuid::new_v4());
+    let window = Some(prost_types::Duration { seconds: 366 * 24 * 3_600, nanos: 0 });
+    let limit = proto::RateLimit { name: "all".into(), quota: QUOTA, window, ..Default::default() };
+    let plans = vec![
+        proto::Plan { name: "limited".into(), key_limits: vec![limit], ..Default::default() },
+        proto::Plan { name: "open".into(), ..Default::default() },
+    ];
+    let request = proto::CreatePolicyRequest {
+        policy_id: id.clone(),
+        policy: Some(proto::Policy { plans, ..policy() }),
+        ..Default::default()
+    };
+    root.admin.create_policy(request).await.unwrap();
+    let workspace = proto::Workspace {
+        policy: format!("policies/{id}"),
+        plan: plan.to_owned(),
+        ..Default::default()
+    };
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: id.clone(),
+        workspace: Some(workspace),
+        ..Default::default()
+    };
+    root.admin.create_workspace(request).await.unwrap();
+    let key = proto::Key {
+        display_name: "a key".to_owned(),
+        grants: vec![proto::Grant { scope: "docs:read".to_owned(), ..Default::default() }],
+        ..Default::default()
+    };
+    let request = proto::CreateKeyRequest {
+        parent: format!("workspaces/{id}"),
+        key: Some(key),
+        ..Default::default()
+    };
+    root.admin.create_key(request).await.unwrap().into_inner().secret
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_each_of_two_lets_half_of_a_limit_through() {
+    let mut pair = Pair::start(&[]).await;
+    for serving in &pair.servings {
+        until(serving.metrics, |told| told["replica"]["replicas"] == 2).await;
+    }
+    assert_eq!([pair.passed(0).await, pair.passed(1).await], [QUOTA / 2, QUOTA / 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_nothing_that_has_limits_is_let_through_where_the_settings_say_so() {
+    let mut pair = Pair::start(&[("limits.without_redis", "refuse")]).await;
+    refused(ask(&mut pair.roots[0], &pair.secret).await, "LIMITS_UNAVAILABLE");
+    let open = furnish(&mut pair.roots[0], "open").await;
+    let answer = ask(&mut pair.roots[1], &open).await.unwrap().into_inner();
+    assert_eq!(answer.reason(), DenyReason::Unspecified);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_counts_for_both_and_its_password_is_in_no_log() {
+    let url = std::env::var("KEYWARD_TEST_REDIS").unwrap();
+    let mut pair =
+        Pair::start(&[("limits.redis_url", &url), ("limits.without_redis", "refuse")]).await;
+    let mut passed = 0;
+    for replica in 0..2 {
+        // Until it has reached Redis.
+        let coming = async {
+            loop {
+                match ask(&mut pair.roots[replica], &pair.secret).await {
+                    Ok(answer) => break answer.into_inner().reason(),
+                    Err(status) => assert_eq!(status.code(), Code::Unavailable),
+                }
+            }
+        };
+        let first = tokio::time::timeout(LONG, coming).await.unwrap();
+        passed += i64::from(first == DenyReason::Unspecified);
+        if replica == 0 {
+            for _ in 0..QUOTA / 2 {
+                let answer = ask(&mut pair.roots[0], &pair.secret).await.unwrap().into_inner();
+                passed += i64::from(answer.reason() == DenyReason::Unspecified);
+            }
+        }
+    }
+    passed += pair.passed(1).await + pair.passed(0).await;
+    assert_eq!(passed, QUOTA);
+    let password = url.split([':', '@']).nth(2).unwrap();
+    assert!(password.len() > 20);
+    assert!(!pair.deployment.log().contains(password));
+}

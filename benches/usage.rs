@@ -27,10 +27,14 @@ use keyward::{
 };
 use tokio::runtime::Handle;
 
-/// How often each key is used before it is written.
-const ROUNDS: u64 = 3;
 /// Never while this runs: the end writes.
 const INTERVAL: Duration = Duration::from_secs(86_400);
+/// Keys that are used in a second, once there are rows of all.
+const IN_A_SECOND: usize = 50_000;
+/// Keys that a processor's cache has room for.
+const FEW: usize = 10_000;
+/// Calls of each thread where the cost of one is measured.
+const CALLS: usize = 4_000_000;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -44,14 +48,18 @@ fn main() {
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let names: Vec<(KeyName, Digest)> = (0..keys).map(named).collect();
+    counting(names.get(..FEW).unwrap_or(&names));
+    counting(&names);
+    holding(&names);
     runtime.block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&Options::new(directory.path().join("keyward.db"))).await.unwrap();
-        measure("SQLite", store, keys).await;
+        writing("SQLite", store, &names).await;
         if std::env::var_os("KEYWARD_TEST_POSTGRES").is_some() {
             let database = fresh::Fresh::new().await;
             let store = Store::connect(&options(database.parts())).await.unwrap();
-            measure("PostgreSQL", store, keys).await;
+            writing("PostgreSQL", store, &names).await;
         }
     });
 }
@@ -74,48 +82,81 @@ fn options(parts: Connection) -> PostgresOptions {
     }
 }
 
-async fn measure(database: &str, store: Store, keys: u64) {
-    store.migrate().await.unwrap();
-    let names: Vec<(KeyName, Digest)> = (0..keys).map(named).collect();
-    let before = resident();
-    let meter = Arc::new(Meter::default());
-    let mut first = Duration::ZERO;
-    let begun = Instant::now();
-    for round in 0..ROUNDS {
-        let at = LastUse { time: SystemClock.now(), address: Some([192, 0, 2, 1].into()) };
-        for (key, digest) in &names {
-            meter.count(Use { key, digest, outcome: Outcome::Allowed, at });
-        }
-        if round == 0 {
-            first = begun.elapsed();
-        }
+type Names = [(KeyName, Digest)];
+
+fn count(meter: &Meter, names: &Names) {
+    let at = LastUse { time: SystemClock.now(), address: Some([192, 0, 2, 1].into()) };
+    for (key, digest) in names {
+        meter.count(Use { key, digest, outcome: Outcome::Allowed, at });
     }
-    let again = (begun.elapsed() - first) / u32::try_from(ROUNDS - 1).unwrap();
-    let counted = meter.counted();
-    let each = |time: Duration| time.as_nanos() / u128::from(keys);
+}
+
+/// With room for each key in the part of each thread.
+fn meter(keys: usize) -> Arc<Meter> {
+    Arc::new(Meter::new(4 * keys, 100_000))
+}
+
+/// What a call costs on each of two threads, once there is an entry of each key.
+fn counting(names: &Names) {
+    let meter = meter(names.len());
+    let took = std::thread::scope(|scope| {
+        let count_all = || {
+            count(&meter, names);
+            let begun = Instant::now();
+            for _ in 0..CALLS / names.len() {
+                count(&meter, names);
+            }
+            begun.elapsed()
+        };
+        [(); 2].map(|()| scope.spawn(count_all)).map(|thread| thread.join().unwrap())
+    });
+    let calls = u128::try_from(CALLS / names.len() * names.len()).unwrap();
+    let each = took.map(|took| took.as_nanos() / calls);
+    println!("a further use of {} keys, on two threads at once: {each:?} ns", names.len());
+}
+
+/// The memory of entries, and what the first use of each key costs.
+fn holding(names: &Names) {
+    let (before, meter, mut longest) = (resident(), meter(names.len()), Duration::ZERO);
+    let begun = Instant::now();
+    for name in names {
+        let one = Instant::now();
+        count(&meter, std::slice::from_ref(name));
+        longest = longest.max(one.elapsed());
+    }
+    let each = begun.elapsed().as_nanos() / u128::try_from(names.len()).unwrap();
+    let entries = meter.counted().entries;
+    let bytes = (resident() - before) * 1024;
     println!(
-        "{database}: {} entries, {} MiB; a first use {} ns, a further one {} ns",
-        counted.entries,
-        (resident() - before) / 1024,
-        each(first),
-        each(again),
+        "{entries} entries take {} MiB, {} bytes each; a first use {each} ns, the longest {longest:.1?}",
+        bytes / 1024 / 1024,
+        bytes / entries,
     );
+}
+
+async fn writing(database: &str, store: Store, names: &Names) {
+    store.migrate().await.unwrap();
     let store: Arc<dyn KeepUsage> = Arc::new(store);
-    for _ in 0..2 {
+    let write = async |what: &str, names: &Names| {
+        let meter = meter(names.len());
+        count(&meter, names);
         let id = uuid::Uuid::now_v7().to_string().parse().unwrap();
         let source = Source { store: Arc::clone(&store), clock: Arc::new(SystemClock), id };
         let begun = Instant::now();
         Flusher::start(Arc::clone(&meter), source, INTERVAL, &Handle::current()).finish().await;
         let (took, counted) = (begun.elapsed(), meter.counted());
+        assert_eq!((counted.entries, counted.failures), (0, 0));
+        let rate = names.len() as f64 / took.as_secs_f64();
         println!(
-            "{database}: written in {took:.1?}, {} batches so far: {counted:?}",
+            "{database}: {} keys, {what}: {took:.1?} in {} batches, {rate:.0} keys/s",
+            names.len(),
             counted.batches
         );
-        // The second time the rows are there, and are added to.
-        let at = LastUse { time: SystemClock.now(), address: None };
-        for (key, digest) in &names {
-            meter.count(Use { key, digest, outcome: Outcome::Allowed, at });
-        }
+    };
+    write("for the first time", names).await;
+    write("once more", names).await;
+    for part in names.chunks(IN_A_SECOND).take(5) {
+        write("some of them", part).await;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     admin::{Admin, AdminError},
     back::{Back, Drained},
     cache::{Bounds, Cache},
+    checkpoints::Tally,
     clock::{SystemClock, SystemStopwatch},
     config::{CacheSettings, InvalidSettings, ServerSettings, Settings},
     domain::{
@@ -32,7 +33,7 @@ use crate::{
     server::{self, ServerError},
     store::{OpenError, Place, Store},
     telemetry::TelemetryError,
-    usage::{Flusher, Meter, Source},
+    usage::Meter,
 };
 
 mod checkpoints;
@@ -40,13 +41,15 @@ mod coherence;
 mod database;
 mod limits;
 mod metrics;
+mod usage;
 mod waiting;
 
 pub use checkpoints::public_keys;
-use coherence::{Coherent, Member, new_id};
+use coherence::{Coherent, Member};
 pub use database::open_database;
 use limits::Limits;
 pub use metrics::tell_metrics;
+use usage::Keeping;
 pub use waiting::open_when_ready;
 
 /// The services by the names that health knows; the empty one is the whole server.
@@ -136,7 +139,8 @@ pub struct App {
     introspection: Arc<Introspection>,
     cache: Arc<Cache>,
     usage: Arc<Meter>,
-    flusher: Flusher,
+    checkpoints: Arc<Tally>,
+    keeping: Keeping,
     /// Until the end it is kept reached.
     _redis: Option<DropGuard>,
     back: Back,
@@ -199,15 +203,14 @@ impl App {
         let sharing = replica.as_ref().map(|member| &member.replica);
         let Limits { limiter, until_dropped: redis } =
             Limits::new(&settings.limits, sharing, back.handle())?;
+        let time = Arc::clone(&clock);
         let introspection =
             Introspection::new(keyring, keys, clock, limiter).counted_by(Arc::clone(&usage) as _);
         let introspection = Arc::new(introspection);
         let installing = Arc::clone(&admin);
         back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
-        let source =
-            Source { store: Arc::clone(&store) as _, clock: Arc::new(SystemClock), id: new_id()? };
-        let interval = Duration::from_millis(settings.usage.flush_interval_ms);
-        let flusher = Flusher::start(Arc::clone(&usage), source, interval, back.handle());
+        let kept = Arc::clone(&store) as _;
+        let keeping = Keeping::start(&usage, kept, time, &settings.usage, back.handle())?;
         let replica = replica.map(Arc::new);
         Ok(Self {
             store,
@@ -216,7 +219,8 @@ impl App {
             introspection,
             cache,
             usage,
-            flusher,
+            checkpoints: Arc::default(),
+            keeping,
             _redis: redis,
             back,
         })
@@ -253,9 +257,9 @@ impl App {
     ///
     /// [`AppError::Stopped`].
     pub async fn close(self) -> Result<(), AppError> {
-        let Self { store, replica, flusher, back, .. } = self;
+        let Self { store, replica, keeping, back, .. } = self;
         let closing = async move {
-            flusher.finish().await;
+            keeping.finish().await;
             if let Some(member) = replica {
                 member.leave().await;
             }
@@ -329,18 +333,23 @@ impl App {
             },
             ending
         );
+        let usage = Arc::clone(&self.usage);
         // What hangs in the database must not keep the process from ending.
+        let patience = settings.server.drain_timeout();
         let closing = async {
             if let Some(checkpoints) = checkpoints {
-                checkpoints.end().await;
+                checkpoints.end(patience).await;
             }
             self.close().await
         };
-        let closed = tokio::time::timeout(settings.server.drain_timeout(), closing).await;
+        let closed = tokio::time::timeout(patience, closing).await;
         let drained = drained?;
         match closed {
             Ok(closed) => closed?,
-            Err(_) => tracing::warn!("the database did not close in time"),
+            Err(_) => {
+                let entries = usage.counted().entries;
+                tracing::warn!(entries, "the database did not close in time; these uses are lost");
+            }
         }
         Ok(drained)
     }

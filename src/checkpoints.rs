@@ -6,11 +6,12 @@
 //! whoever writes goes on from the checkpoint that it finds there.
 
 mod file;
+mod schedule;
+mod tally;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
     store::{Store, VerifyError},
 };
 pub use file::{FileError, read};
+use schedule::Schedule;
+pub use tally::{Tally, Witnessed};
 
 /// Why no checkpoint was signed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,7 @@ pub struct Checkpoints {
     origin: Origin,
     file: Option<PathBuf>,
     last: Head,
+    tally: Arc<Tally>,
 }
 
 impl Checkpoints {
@@ -67,7 +71,14 @@ impl Checkpoints {
     ) -> Self {
         let known = [key.public()].into_iter().chain(older.iter().copied());
         let believed = known.map(|key| VerifierKey { origin: origin.clone(), key }).collect();
-        Self { store, clock, key, believed, origin, file, last: Head::default() }
+        let (last, tally) = (Head::default(), Arc::default());
+        Self { store, clock, key, believed, origin, file, last, tally }
+    }
+
+    /// The same, counted here.
+    #[must_use]
+    pub fn counted_by(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
     }
 
     /// Signs one: of the log as it is now, after it was found to go on from the one before. It is
@@ -107,20 +118,20 @@ impl Checkpoints {
 
     /// Signs one after each interval, and the last when it is to stop; with a file the first at
     /// once, for what is in the file may tell that the log was cut off meanwhile. Whatever keeps it
-    /// from signing is said in the log of the process each time.
+    /// from signing is said in the log of the process each time, and counted.
     pub async fn run(mut self, interval: Duration, stop: CancellationToken) {
-        let first = Instant::now() + if self.file.is_some() { Duration::ZERO } else { interval };
-        let mut ticks = tokio::time::interval_at(first, interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.tally.begin();
+        let mut schedule = Schedule::new(self.file.is_some(), interval, stop);
         loop {
-            let ends = tokio::select! {
-                _ = ticks.tick() => false,
-                () = stop.cancelled() => true,
-            };
-            if let Err(error) = self.sign().await {
-                tracing::error!(%error, "no checkpoint was signed: see whether the log is whole with `keyward events verify`");
+            let is_last = schedule.due().await;
+            match self.sign().await {
+                Ok(_) => self.tally.signed(),
+                Err(error) => {
+                    self.tally.failed();
+                    tracing::error!(%error, "no checkpoint was signed: see whether the log is whole with `keyward events verify`");
+                }
             }
-            if ends {
+            if is_last {
                 return;
             }
         }

@@ -47,7 +47,7 @@ use crate::domain::{
     principal::Principal,
     secret::Digest,
     time::{Moment, Timestamp},
-    usage::{KeepUsage, MostUsed, UsageBatch, UsageQuery, UsageRow},
+    usage::{KeepUsage, MostUsed, NotAdded, Outdated, UsageBatch, UsageQuery, UsageRow},
     workspace::Workspace,
 };
 use bounded::Bounded;
@@ -58,6 +58,8 @@ use error::store_error;
 pub struct Store {
     readers: Bounded<DatabaseConnection>,
     writer: Bounded<DatabaseConnection>,
+    /// By which usage is added up: on a server one of its own, so that no change waits for it.
+    counting: Bounded<DatabaseConnection>,
     queue: Queue<Committer>,
     policies: find::Policies,
     place: Place,
@@ -194,7 +196,7 @@ impl Store {
     /// Waits for changes under way and closes the database. From then on whatever is
     /// asked is [`StoreError::Unavailable`]; other processes are kept off until the drop.
     pub async fn close(&self) {
-        for pool in [&self.readers, &self.writer] {
+        for pool in [&self.readers, &self.counting, &self.writer] {
             if let Err(error) = pool.close().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -387,7 +389,11 @@ impl Records for Store {
 
 #[async_trait]
 impl KeepUsage for Store {
-    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        usage::add(&self.writer, batch).await
+    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), NotAdded> {
+        usage::add(&self.counting, batch).await
+    }
+
+    async fn forget_usage(&self, outdated: Outdated) -> Result<bool, StoreError> {
+        usage::forget(&self.counting, outdated).await
     }
 }

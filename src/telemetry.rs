@@ -23,7 +23,7 @@ use prometheus::Registry;
 use tokio::{net::TcpListener, runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{cache::Cache, replica::Replica, usage::Meter};
+use crate::{cache::Cache, checkpoints::Tally, replica::Replica, usage::Meter};
 use pages::Pages;
 
 /// The version of this program.
@@ -43,11 +43,15 @@ pub enum TelemetryError {
 }
 
 /// What is told of.
-struct Sources {
-    cache: Arc<Cache>,
-    usage: Arc<Meter>,
+pub struct Sources {
+    /// What answers from memory.
+    pub cache: Arc<Cache>,
+    /// What counts how keys are used.
+    pub usage: Arc<Meter>,
+    /// What counts the checkpoints of the log.
+    pub checkpoints: Arc<Tally>,
     /// None: there are no other replicas.
-    replica: Option<Arc<Replica>>,
+    pub replica: Option<Arc<Replica>>,
 }
 
 /// Tells, until it is dropped.
@@ -94,13 +98,12 @@ impl Telemetry {
     }
 
     /// Tells of these from now on. The first ones count.
-    pub fn watch(&self, cache: &Arc<Cache>, usage: &Arc<Meter>, replica: Option<&Arc<Replica>>) {
-        let (cache, usage) = (Arc::clone(cache), Arc::clone(usage));
-        let sources = Sources { cache, usage, replica: replica.map(Arc::clone) };
+    pub fn watch(&self, sources: Sources) {
+        let replica = sources.replica.as_ref().map(Arc::clone);
         if self.sources.set(sources).is_ok()
             && let Some(replica) = replica
         {
-            let (replica, stop) = (Arc::clone(replica), self.stop.clone());
+            let stop = self.stop.clone();
             self.back.spawn(async move { stop.run_until_cancelled(look_always(&replica)).await });
         }
     }

@@ -3,11 +3,13 @@
 //!
 //! Each thread counts in a part of its own, so that none waits for another; who writes takes a
 //! part away whole, in one step. A crash loses what was not written: the last second. While the
-//! database cannot be asked, uses of one secret with one outcome in one hour are one entry, or
-//! two while they are moved, and there are [`SECRETS_MAX`] at the most; what has no place among them is counted for its
-//! workspace alone, and what has none there ([`WORKSPACES_MAX`]) is not. [`Counted`] tells both.
+//! database cannot be asked, uses of one secret with one outcome in one hour are one entry, or a
+//! few while they are moved, and there are [`SECRETS_MAX`] at the most. What came first has its
+//! place: the newest uses that have none are counted for their workspace alone, and where there is
+//! none either ([`WORKSPACES_MAX`]) they are not. [`Counted`] tells both, and the log when it begins.
 
 mod flush;
+mod forget;
 mod tally;
 
 use std::{
@@ -20,6 +22,7 @@ use std::{
 };
 
 pub use flush::{Flusher, Source};
+pub use forget::Forgetter;
 
 use crate::domain::usage::{CountUses, Use};
 use tally::{Limits, Tally};
@@ -67,6 +70,8 @@ pub struct Counted {
     pub coarsened: u64,
     /// Calls that were not counted, for want of room.
     pub dropped: u64,
+    /// Calls that were given up, for the database refuses their rows.
+    pub refused: u64,
     /// Batches that were written.
     pub batches: u64,
     /// Batches that could not be written when it was tried.
@@ -99,6 +104,7 @@ impl Meter {
             entries: u64::try_from(entries).unwrap_or(u64::MAX),
             coarsened: read(&self.limits.coarsened),
             dropped: read(&self.limits.dropped),
+            refused: read(&self.limits.refused),
             batches: read(&self.batches),
             failures: read(&self.failures),
         }
@@ -114,17 +120,15 @@ impl Meter {
         self.parts.get(number)
     }
 
-    /// Takes away what was counted since, and adds it to this.
-    fn drain_into(&self, pending: &mut Tally) {
-        for part in &self.parts {
+    /// Takes away what each part counted since.
+    fn drain(&self) -> impl Iterator<Item = Tally> {
+        let drained = self.parts.iter().map(|part| {
             // What comes next is likely as much; the memory is had before the part is locked.
-            let held = |part: &Part| part.lock().secrets();
-            let fresh = Tally::with_capacity(held(part));
-            let counted = mem::replace(&mut *part.lock(), fresh);
-            if !counted.is_empty() {
-                pending.merge(counted, &self.limits);
-            }
-        }
+            let held = part.lock().secrets();
+            let fresh = Tally::with_capacity(held);
+            mem::replace(&mut *part.lock(), fresh)
+        });
+        drained.filter(|counted| !counted.is_empty())
     }
 }
 

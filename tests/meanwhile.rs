@@ -6,6 +6,8 @@
 mod awaited;
 #[path = "meanwhile/between.rs"]
 mod between;
+#[path = "meanwhile/owners.rs"]
+mod owners;
 
 use std::sync::{Arc, atomic::Ordering};
 

@@ -18,6 +18,8 @@ mod file;
 mod finding;
 #[path = "postgres/database.rs"]
 mod fresh;
+#[path = "store/grace.rs"]
+mod grace;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/groups_on_a_server.rs"]
@@ -30,18 +32,26 @@ mod listing;
 mod log;
 #[path = "store/migrations.rs"]
 mod migrating;
+#[path = "store/mutations.rs"]
+mod mutations;
 #[path = "store/records.rs"]
 mod records;
+#[path = "store/replicas.rs"]
+mod replicas;
 #[path = "store/sample.rs"]
 mod sample;
 #[path = "store/server.rs"]
 mod server;
+#[path = "store/tampering.rs"]
+mod tampering;
 #[path = "store/together.rs"]
 mod together;
 #[path = "store/under.rs"]
 mod under;
 #[path = "store/usage.rs"]
 mod usage;
+#[path = "store/usage_on_a_server.rs"]
+mod usage_on_a_server;
 
 /// Makes a test of each behaviour for each kind of database.
 macro_rules! conformance {
@@ -123,10 +133,16 @@ conformance! {
         a_log_goes_on_from_each_of_its_heads
         an_end_cut_off_with_care_is_found_by_a_checkpoint
         a_log_written_anew_is_found_by_a_checkpoint
-        what_is_broken_is_found_with_a_checkpoint_too
         the_newest_checkpoint_is_kept_and_goes_on_from_the_one_before
         no_checkpoint_is_signed_of_a_log_that_does_not_go_on
-        a_file_that_is_not_to_be_relied_on_is_left_as_it_is
+        a_file_that_is_not_to_be_relied_on_is_left_as_it_is;
+    tampering:
+        a_changed_event_is_found
+        a_deleted_event_is_found
+        events_in_another_order_are_found
+        an_inserted_event_is_found
+        a_log_that_is_cut_off_is_found;
+    mutations:
         ten_thousand_changes_of_eight_callers_are_one_event_each;
     together:
         revisions_have_no_gaps
@@ -155,14 +171,24 @@ conformance! {
         a_guard_of_all_that_is_under_a_policy_refuses_the_change;
     usage:
         counts_are_added_up_over_sources_and_batches
+        a_batch_of_one_row_or_none_is_added
         a_batch_that_comes_again_is_not_added_again
+        what_a_rule_of_the_database_refuses_is_refused_for_good
+        a_last_use_by_a_clock_that_was_wrong_is_put_right
         sources_that_ended_are_forgotten_after_a_week
+        hours_that_ended_longer_ago_than_they_are_kept_are_forgotten
         steps_are_hours_or_days_within_the_range
         the_most_used_keys_come_first
         the_last_use_of_a_secret_is_the_greatest
         unused_keys_are_found_to_the_very_moment
         keys_with_an_old_secret_are_found_to_the_very_moment
         many_sources_add_the_same_rows_at_once;
+    grace:
+        both_secrets_work_until_the_grace_ends_and_the_old_one_never_after_it
+        without_a_grace_the_old_secret_stops_at_once
+        rotated_during_a_grace_a_key_has_two_secrets_at_the_most
+        revoking_during_a_grace_ends_both_secrets_at_once
+        a_grace_is_no_longer_than_the_policy_allows_now;
     migrating:
         the_schema_goes_up_down_and_up
         a_newer_schema_is_refused_by_name

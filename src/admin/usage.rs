@@ -90,7 +90,7 @@ impl Admin {
         }
         let range = range.map(|(from, until)| (Hour::of(from), Hour::from(until)));
         if let Some((from, until)) = range
-            && until.since(from) / step.hours() > STEPS_MAX
+            && step.number(from, until) > STEPS_MAX
         {
             let most = format_args!(
                 "is more than {STEPS_MAX} steps before end_time; ask for a shorter range or longer steps"

@@ -13,6 +13,9 @@ use crate::{
     keyring::{self, CheckpointKeys},
 };
 
+/// The last checkpoint may take this part of the time that is left at the end.
+const PATIENCE_PART: u32 = 2;
+
 /// The schedule, while it goes on. Dropped, it stops at once.
 pub(super) struct Scheduled {
     stop: CancellationToken,
@@ -20,11 +23,14 @@ pub(super) struct Scheduled {
 }
 
 impl Scheduled {
-    /// Signs the last checkpoint, and stops.
-    pub(super) async fn end(self) {
+    /// Signs the last checkpoint, and stops. What hangs there must not keep what was counted from
+    /// being written, so it is given a part of the time that there is.
+    pub(super) async fn end(self, patience: Duration) {
         self.stop.cancel();
         // Where it panicked, that was told already.
-        let _ = self.task.await;
+        if tokio::time::timeout(patience / PATIENCE_PART, self.task).await.is_err() {
+            tracing::error!("no checkpoint was signed at the end: it took too long");
+        }
     }
 }
 
@@ -52,7 +58,8 @@ impl App {
             (key, &older),
             origin(settings)?,
             settings.audit.file().map(ToOwned::to_owned),
-        );
+        )
+        .counted_by(Arc::clone(&self.checkpoints));
         let stop = CancellationToken::new();
         let schedule = checkpoints.run(Duration::from_secs(interval), stop.clone());
         let task = AbortOnDropHandle::new(self.back.handle().spawn(schedule));

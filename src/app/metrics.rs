@@ -1,12 +1,14 @@
 //! Where the process tells how it is.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 
 use super::{App, AppError};
 use crate::{
     back::Back,
     config::{MetricsSettings, Settings},
-    telemetry::Telemetry,
+    telemetry::{Sources, Telemetry},
 };
 
 /// Begins to tell how the process is, where the settings say so, on the back; until what it
@@ -31,7 +33,12 @@ impl App {
     /// Has this deployment told of.
     pub fn tell(&self, telemetry: Option<&Telemetry>) {
         if let Some(telemetry) = telemetry {
-            telemetry.watch(&self.cache, &self.usage, self.replica());
+            telemetry.watch(Sources {
+                cache: Arc::clone(&self.cache),
+                usage: Arc::clone(&self.usage),
+                checkpoints: Arc::clone(&self.checkpoints),
+                replica: self.replica().map(Arc::clone),
+            });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -187,11 +188,20 @@ impl Default for MetricsSettings {
 pub struct UsageSettings {
     /// Milliseconds between two times that what was counted is written.
     pub flush_interval_ms: u64,
+    /// Days that calls are kept after the end of their hour. 0: for ever.
+    pub retention_days: u64,
 }
 
 impl Default for UsageSettings {
     fn default() -> Self {
-        Self { flush_interval_ms: 1_000 }
+        Self { flush_interval_ms: 1_000, retention_days: 90 }
+    }
+}
+
+impl UsageSettings {
+    /// For how long calls are kept after the end of their hour. None: for ever.
+    pub fn retention(&self) -> Option<Duration> {
+        (self.retention_days > 0).then(|| Duration::from_secs(self.retention_days * 86_400))
     }
 }
 

@@ -370,4 +370,10 @@ pub static SETTINGS: &[Setting] = &[
         "Milliseconds between two writes of how keys were used, which a crash loses.",
         |s| s.usage.flush_interval_ms,
     ),
+    number(
+        "usage.retention_days",
+        0..=3_650,
+        "Days that calls are kept after the end of their hour; older ones are forgotten within the hour. 0: for ever.",
+        |s| s.usage.retention_days,
+    ),
 ];

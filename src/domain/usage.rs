@@ -2,7 +2,7 @@
 //!
 //! It is counted beside the records: no event tells of it, and no revision moves.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 
@@ -162,10 +162,10 @@ pub trait CountUses: Send + Sync {
 pub struct Calls {
     /// The workspace.
     pub workspace: Id,
-    /// The key. None: all of the workspace together.
-    pub key: Option<Id>,
     /// When.
     pub hour: Hour,
+    /// The key. None: all of the workspace together.
+    pub key: Option<Id>,
     /// How they ended.
     pub outcome: Outcome,
     /// How many.
@@ -190,11 +190,38 @@ pub struct UsageBatch {
     pub number: i64,
     /// When it is added.
     pub time: Timestamp,
-    /// Calls, in their order and without two of the same: whoever adds the same rows at the same
-    /// time takes them in the same order.
+    /// Calls, without two of the same: those of keys and then those of workspaces, which many
+    /// wait for and which so are held the shortest, each in their order. Whoever adds the same rows
+    /// at the same time takes them in the same order.
     pub calls: Vec<Calls>,
     /// Last uses, in the order of keys and digests and without two of the same.
     pub last: Vec<SecretUse>,
+}
+
+/// Why a batch was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdded {
+    /// The database could not be asked, or it is not known whether it did. The same batch may be
+    /// tried again, and only that.
+    #[error(transparent)]
+    InDoubt(StoreError),
+    /// It was not, for it would have taken too long; of fewer rows it may not.
+    #[error("it took too long")]
+    TooMuch(#[source] StoreError),
+    /// It was not, and would not be another time: something in it is refused.
+    #[error("the database refuses what is in it")]
+    Refused(#[source] StoreError),
+}
+
+/// What need not be kept any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Outdated {
+    /// The moment.
+    pub now: Timestamp,
+    /// For how long calls are kept after the end of their hour. None: for ever.
+    pub retention: Option<Duration>,
+    /// The most rows to be forgotten at once.
+    pub rows_max: u64,
 }
 
 /// Keeps what was counted.
@@ -205,8 +232,16 @@ pub trait KeepUsage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Where it was not added, or where that is not known. It may be tried again.
-    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), StoreError>;
+    /// [`NotAdded`].
+    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), NotAdded>;
+
+    /// Forgets some of what is outdated; whether there may be more. Nothing is, where another
+    /// process is at it. Of two clocks that differ the one that is behind counts.
+    ///
+    /// # Errors
+    ///
+    /// Where it was not done, or where that is not known.
+    async fn forget_usage(&self, outdated: Outdated) -> Result<bool, StoreError>;
 }
 
 /// The width of the steps of a report.
@@ -230,6 +265,12 @@ impl Step {
     /// How many microseconds it has.
     pub const fn micros(self) -> i64 {
         self.hours() * HOUR
+    }
+
+    /// How many of them there are from one hour to before a later one, also those in part.
+    pub fn number(self, from: Hour, until: Hour) -> i64 {
+        let place = |hour: i64| hour.div_euclid(self.hours());
+        place(until.0.saturating_sub(1)).saturating_sub(place(from.0)).saturating_add(1)
     }
 }
 
@@ -292,6 +333,21 @@ mod tests {
         assert_eq!(Hour::from(at(HOUR)), Hour::of(at(HOUR)));
         assert_eq!(Hour::from(at(HOUR + 1)), Hour::of(at(2 * HOUR)));
         assert_eq!(Hour::from(at(HOUR - 1)), Hour::of(at(HOUR)));
+    }
+
+    #[test]
+    fn steps_are_counted_that_a_range_touches() {
+        let hour = |number| Hour::of(at(number * HOUR));
+        let check = |step: Step, from, until, expected| {
+            assert_eq!(step.number(hour(from), hour(until)), expected, "{from} to {until}");
+        };
+        check(Step::Hour, 3, 4, 1);
+        check(Step::Hour, -1, 4, 5);
+        check(Step::Day, 0, 24, 1);
+        check(Step::Day, 23, 25, 2);
+        check(Step::Day, 0, 25, 2);
+        check(Step::Day, -1, 1, 2);
+        assert!(Step::Hour.number(Hour::of(Timestamp::MIN), hour(1)) > 2_000_000_000);
     }
 
     #[test]

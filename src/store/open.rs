@@ -156,6 +156,7 @@ pub(super) async fn open(options: &Options) -> Result<Store, OpenError> {
     let committer = Committer::new(writer.clone(), home.clone());
     Ok(Store {
         readers: Bounded::new(Pool::Fixed(readers), Limits::default()),
+        counting: writer.clone(),
         writer,
         queue: Queue::new(committer, options.acquire_timeout),
         policies: Policies::new(),

@@ -110,6 +110,8 @@ enum Use {
     Trying,
     Reading,
     Writing,
+    /// To add up usage.
+    Counting,
     /// Without time-outs: a change of the schema takes as long as it takes.
     Migrating,
     /// By replicas: so many at once.
@@ -121,9 +123,12 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
     let opened = async {
         let first = connect_in_time(options, Use::Trying).await?;
         first.close().await?;
-        Ok((pool(options, Use::Writing).await?, pool(options, Use::Reading).await?))
+        let [writer, counting, readers] = [Use::Writing, Use::Counting, Use::Reading];
+        let [writer, counting] = [pool(options, writer).await?, pool(options, counting).await?];
+        Ok((writer, counting, pool(options, readers).await?))
     };
-    let (writer, readers) = opened.await.map_err(|error| OpenError::database(&place, error))?;
+    let (writer, counting, readers) =
+        opened.await.map_err(|error| OpenError::database(&place, error))?;
     let alone = options.statement_timeout.saturating_add(GRACE);
     let limits = Limits {
         with_acquire: Some(alone.saturating_add(options.acquire_timeout)),
@@ -134,6 +139,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
     let committer = Committer::new(writer.clone(), home.clone());
     Ok(Store {
         readers: Bounded::new(readers, limits),
+        counting: Bounded::new(counting, limits),
         writer,
         queue: Queue::new(committer, options.acquire_timeout),
         policies: Policies::new(),
@@ -199,7 +205,7 @@ async fn connect_in_time(
 /// How many connections a pool has at most.
 fn connections(options: &PostgresOptions, purpose: Use) -> u32 {
     match purpose {
-        Use::Trying => 1,
+        Use::Trying | Use::Counting => 1,
         Use::Reading => options.read_connections.max(1),
         Use::Writing => WRITE_CONNECTIONS,
         // One holds the lock, one does the work.
@@ -211,7 +217,9 @@ fn connections(options: &PostgresOptions, purpose: Use) -> u32 {
 async fn connect(options: &PostgresOptions, purpose: Use) -> Result<DatabaseConnection, DbErr> {
     let (is_lazy, patience) = match purpose {
         Use::Trying | Use::Migrating => (false, options.connect_timeout),
-        Use::Reading | Use::Writing | Use::Following(_) => (true, options.acquire_timeout),
+        Use::Reading | Use::Writing | Use::Counting | Use::Following(_) => {
+            (true, options.acquire_timeout)
+        }
     };
     // Where to connect is not in the URL, which others may print.
     let mut connect = ConnectOptions::new("postgres://keyward");
@@ -280,7 +288,7 @@ fn session(options: &PostgresOptions, purpose: Use) -> PgConnectOptions {
     }
     let limit = match purpose {
         Use::Migrating => 0,
-        Use::Trying | Use::Reading | Use::Writing | Use::Following(_) => {
+        Use::Trying | Use::Reading | Use::Writing | Use::Counting | Use::Following(_) => {
             options.statement_timeout.as_millis()
         }
     };

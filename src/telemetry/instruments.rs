@@ -7,6 +7,7 @@ use opentelemetry::{KeyValue, metrics::Meter};
 use super::{Sources, VERSION};
 use crate::{
     cache::Counts,
+    checkpoints::Witnessed,
     replica::{Lease, Status},
     usage::Counted,
 };
@@ -32,6 +33,7 @@ pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
     instruments.of_replica();
     instruments.of_cache();
     instruments.of_usage();
+    instruments.of_checkpoints();
 }
 
 impl Instruments<'_> {
@@ -154,6 +156,33 @@ impl Instruments<'_> {
             |u| u.coarsened,
         );
         counter("keyward.usage.dropped", "Calls not counted: there was no room.", |u| u.dropped);
+        counter(
+            "keyward.usage.refused",
+            "Calls not counted: the database refuses what is written of them.",
+            |u| u.refused,
+        );
+    }
+
+    fn of_checkpoints(&self) {
+        let sources = Arc::clone(self.sources);
+        self.meter
+            .f64_observable_gauge("keyward.checkpoints.age")
+            .with_unit("s")
+            .with_description("Since when this process has signed no checkpoint of the log.")
+            .with_callback(move |gauge| {
+                let witnessed = sources.get().map(|sources| sources.checkpoints.witnessed());
+                if let Some(age) = witnessed.and_then(|witnessed| witnessed.age) {
+                    gauge.observe(age.as_secs_f64(), &[]);
+                }
+            })
+            .build();
+        let counter = |name, about, read: fn(Witnessed) -> u64| {
+            self.counter(name, about, move |sources| read(sources.checkpoints.witnessed()));
+        };
+        counter("keyward.checkpoints.signed", "Checkpoints that were signed.", |c| c.signed);
+        counter("keyward.checkpoints.failures", "Checkpoints that were due and not signed.", |c| {
+            c.failures
+        });
     }
 
     /// A gauge of this replica; absent where there are no others.

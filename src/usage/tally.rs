@@ -1,11 +1,8 @@
 //! What was counted and not yet written, and how much of it there may be.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    collections::HashMap,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::domain::{
@@ -58,6 +55,8 @@ pub(super) struct Limits {
     pub(super) coarsened: AtomicU64,
     /// Calls that were not counted.
     pub(super) dropped: AtomicU64,
+    /// Calls that the database would not have.
+    pub(super) refused: AtomicU64,
 }
 
 impl Limits {
@@ -67,6 +66,7 @@ impl Limits {
             workspaces: Room::new(workspaces),
             coarsened: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Counts {
 
 /// What was counted of a secret.
 struct Entry {
-    key: Arc<KeyName>,
+    key: KeyName,
     last: Option<LastUse>,
     counts: Counts,
 }
@@ -141,18 +141,20 @@ struct Entry {
 /// What was counted.
 #[derive(Default)]
 pub(super) struct Tally {
-    secrets: HashMap<Place, Entry>,
+    /// Each in a place of its own: when the map grows, on a thread that answers, little is moved.
+    secrets: HashMap<Place, Box<Entry>>,
     /// What had no place among the secrets.
     workspaces: HashMap<Id, Counts>,
 }
 
-/// Rows to be written, and how much room is free once they are.
-pub(super) struct Taken {
+/// A tally as rows, in the order in which they are written.
+pub(super) struct Rows {
     pub(super) calls: Vec<Calls>,
     pub(super) last: Vec<SecretUse>,
-    pub(super) of_secrets: usize,
-    pub(super) of_workspaces: usize,
 }
+
+/// After so many secrets that are moved, others get their turn on this thread.
+const IN_A_ROW_MAX: usize = 10_000;
 
 impl Tally {
     pub(super) fn with_capacity(secrets: usize) -> Self {
@@ -181,8 +183,8 @@ impl Tally {
                 return;
             }
         } else if limits.secrets.take() {
-            let entry = Entry { key: Arc::new(key.clone()), last, counts: Counts::new(count) };
-            self.secrets.insert(*place, entry);
+            let entry = Entry { key: key.clone(), last, counts: Counts::new(count) };
+            self.secrets.insert(*place, Box::new(entry));
             return;
         }
         self.count_workspace(&key.workspace, count, limits);
@@ -202,19 +204,23 @@ impl Tally {
     }
 
     /// Adds all of another.
-    pub(super) fn merge(&mut self, other: Self, limits: &Limits) {
+    pub(super) async fn merge(&mut self, other: Self, limits: &Limits) {
         if self.is_empty() {
             *self = other;
             return;
         }
-        for (place, entry) in other.secrets {
-            match self.secrets.get_mut(&place) {
-                Some(same) => {
-                    same.last = LastUse::later(same.last, entry.last);
-                    same.counts.merge(&entry.counts, &limits.secrets);
+        let mut secrets = other.secrets.into_iter();
+        while secrets.len() > 0 {
+            for (place, entry) in secrets.by_ref().take(IN_A_ROW_MAX) {
+                match self.secrets.get_mut(&place) {
+                    Some(same) => {
+                        same.last = LastUse::later(same.last, entry.last);
+                        same.counts.merge(&entry.counts, &limits.secrets);
+                    }
+                    None => _ = self.secrets.insert(place, entry),
                 }
-                None => _ = self.secrets.insert(place, entry),
             }
+            tokio::task::yield_now().await;
         }
         for (workspace, counts) in other.workspaces {
             match self.workspaces.get_mut(&workspace) {
@@ -224,52 +230,97 @@ impl Tally {
         }
     }
 
-    /// Takes out what was counted of so many secrets, or if there are none, all that was counted
-    /// of workspaces alone.
-    pub(super) fn take(&mut self, secrets: usize) -> Taken {
-        let mut rows = BTreeMap::new();
-        let mut add = |workspace: &Id, key: Option<&Id>, count: &Count| {
-            let row = (workspace.clone(), key.cloned(), count.hour, count.outcome);
-            let calls: &mut u64 = rows.entry(row).or_default();
-            *calls = calls.saturating_add(count.calls);
+    /// Takes out what was counted of so many secrets, or if there are none, of so many workspaces
+    /// alone. None: there is nothing.
+    pub(super) fn take(&mut self, most: usize) -> Option<Self> {
+        let secrets: HashMap<_, _> = self.secrets.extract_if(|_, _| true).take(most).collect();
+        let workspaces = match secrets.is_empty() {
+            true => self.workspaces.extract_if(|_, _| true).take(most).collect(),
+            false => HashMap::new(),
         };
-        let places: Vec<Place> = self.secrets.keys().take(secrets).copied().collect();
-        let mut last = Vec::new();
-        let (mut of_secrets, mut of_workspaces) = (0, 0);
-        for place in &places {
-            let Some(entry) = self.secrets.remove(place) else { continue };
-            of_secrets += entry.counts.len();
-            let KeyName { workspace, key } = &*entry.key;
+        Some(Self { secrets, workspaces }).filter(|taken| !taken.is_empty())
+    }
+
+    /// Two parts of about the same size; one, where it has one entry.
+    pub(super) fn halves(mut self) -> Halves {
+        let of = |entries: usize| entries.div_ceil(2);
+        let half = of(self.secrets.len()).max(of(self.workspaces.len()));
+        match self.take(half) {
+            Some(half) if !self.is_empty() => Halves::Two([half, self]),
+            half => Halves::One(half.unwrap_or(self)),
+        }
+    }
+
+    /// How many calls were counted.
+    pub(super) fn calls(&self) -> u64 {
+        let of_secrets = self.secrets.values().map(|entry| &entry.counts);
+        let counts = of_secrets.chain(self.workspaces.values()).flat_map(Counts::iter);
+        counts.map(|count| count.calls).sum()
+    }
+
+    /// Gives back the room of all entries.
+    pub(super) fn give_back(&self, limits: &Limits) {
+        let secrets = self.secrets.values().map(|entry| entry.counts.len()).sum();
+        limits.secrets.give_back(secrets);
+        limits.workspaces.give_back(self.workspaces.values().map(Counts::len).sum());
+    }
+
+    /// What is to be written of it.
+    pub(super) fn rows(&self) -> Rows {
+        let mut calls = Vec::with_capacity(self.secrets.len());
+        let mut of_workspaces: HashMap<_, u64> = HashMap::new();
+        let mut add = |workspace, count: &Count| {
+            let sum = of_workspaces.entry((workspace, count.hour, count.outcome)).or_default();
+            *sum = sum.saturating_add(count.calls);
+        };
+        let mut last = Vec::with_capacity(self.secrets.len());
+        for (place, entry) in &self.secrets {
+            let KeyName { workspace, key } = &entry.key;
             for count in entry.counts.iter() {
-                add(workspace, Some(key), count);
-                add(workspace, None, count);
+                add(workspace, count);
+                calls.push(row(workspace, Some(key), count));
             }
-            let used = |last| SecretUse {
-                key: (*entry.key).clone(),
-                digest: Digest::from_bytes(*place),
-                last,
-            };
+            let digest = Digest::from_bytes(*place);
+            let used = |last| SecretUse { key: entry.key.clone(), digest, last };
             last.extend(entry.last.map(used));
         }
-        if places.is_empty() {
-            for (workspace, counts) in self.workspaces.drain() {
-                of_workspaces += counts.len();
-                counts.iter().for_each(|count| add(&workspace, None, count));
-            }
+        for (workspace, counts) in &self.workspaces {
+            counts.iter().for_each(|count| add(workspace, count));
         }
-        last.sort_by(|one: &SecretUse, other| {
+        calls.sort_unstable();
+        // Two secrets of one key.
+        calls.dedup_by(|later, one| {
+            let same = (&later.workspace, later.hour, &later.key, later.outcome)
+                == (&one.workspace, one.hour, &one.key, one.outcome);
+            if same {
+                one.calls = one.calls.saturating_add(later.calls);
+            }
+            same
+        });
+        let totals = of_workspaces.into_iter().map(|((workspace, hour, outcome), calls)| {
+            row(workspace, None, &Count { hour, outcome, calls })
+        });
+        let mut totals: Vec<_> = totals.collect();
+        totals.sort_unstable();
+        calls.extend(totals);
+        last.sort_unstable_by(|one: &SecretUse, other| {
             (&one.key, one.digest.as_bytes()).cmp(&(&other.key, other.digest.as_bytes()))
         });
-        let row = |((workspace, key, hour, outcome), calls)| Calls {
-            workspace,
-            key,
-            hour,
-            outcome,
-            calls,
-        };
-        let calls = rows.into_iter().map(row).collect();
-        Taken { calls, last, of_secrets, of_workspaces }
+        Rows { calls, last }
     }
+}
+
+/// What a tally is cut into.
+pub(super) enum Halves {
+    /// It has one entry.
+    One(Tally),
+    /// Both have some.
+    Two([Tally; 2]),
+}
+
+fn row(workspace: &Id, key: Option<&Id>, count: &Count) -> Calls {
+    let Count { hour, outcome, calls } = *count;
+    Calls { workspace: workspace.clone(), hour, key: key.cloned(), outcome, calls }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod flushing;
+mod forgetting;
+mod telling;
 
 use std::sync::Arc;
 
@@ -29,8 +31,8 @@ fn count(meter: &Meter, number: u64) {
     meter.count(Use { key: &key, digest: &digest, outcome: Outcome::Allowed, at });
 }
 
-#[test]
-fn threads_that_count_while_parts_are_taken_away_lose_nothing() {
+#[tokio::test]
+async fn threads_that_count_while_parts_are_taken_away_lose_nothing() {
     const THREADS: u64 = 40;
     const CALLS: u64 = 5_000;
     let meter = Arc::new(Meter::default());
@@ -45,21 +47,28 @@ fn threads_that_count_while_parts_are_taken_away_lose_nothing() {
         })
         .collect();
     let mut pending = Tally::default();
+    let mut drain = async || {
+        for counted in meter.drain() {
+            pending.merge(counted, &meter.limits).await;
+        }
+    };
     while !counting.iter().all(std::thread::JoinHandle::is_finished) {
-        meter.drain_into(&mut pending);
+        drain().await;
     }
     counting.into_iter().for_each(|thread| thread.join().unwrap());
-    meter.drain_into(&mut pending);
+    drain().await;
 
     assert_eq!(meter.counted().entries, THREADS, "one for each secret");
-    let taken = pending.take(usize::MAX);
+    let taken = pending.take(usize::MAX).unwrap();
+    let rows = taken.rows();
     let of = |key: Option<&str>| {
-        let rows = taken.calls.iter();
+        let rows = rows.calls.iter();
         let row = rows.filter(|row| row.key.as_ref().map(Id::as_str) == key);
         row.map(|row| row.calls).collect::<Vec<_>>()
     };
     assert_eq!(of(None), [THREADS * CALLS]);
     assert_eq!(of(Some("k0")), [THREADS * CALLS / 2 + CALLS / 2]);
     assert_eq!(of(Some("k7")), [CALLS / 2]);
-    assert_eq!(taken.of_secrets, usize::try_from(THREADS).unwrap());
+    taken.give_back(&meter.limits);
+    assert_eq!(meter.counted().entries, 0);
 }

@@ -1,5 +1,7 @@
 //! `ListEvents`: the log of changes.
 
+mod whole;
+
 use std::collections::HashSet;
 
 use keyward::proto::{self, EventKind, ListEventsRequest, ListWorkspacesRequest};

@@ -10,6 +10,7 @@ mod fresh;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) root_secret: String,
     /// What its introspection finds keys in.
     pub(crate) cache: Arc<Cache>,
+    /// Where its keyring is.
+    pub(crate) keyring: PathBuf,
     shutdown: CancellationToken,
     /// Gone after the server was told to end.
     _database: Option<Fresh>,
@@ -101,6 +104,7 @@ impl Server {
             database = Some(fresh);
         }
         change(&mut settings);
+        let keyring = settings.keyring.path.clone();
         let shutdown = CancellationToken::new();
         let (sender, receiver) = mpsc::channel();
         let ending = shutdown.clone();
@@ -122,7 +126,7 @@ impl Server {
         });
         let started = tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap();
         let (address, root_secret, cache) = started.expect("the server starts");
-        Self { address, root_secret, cache, shutdown, _database: database }
+        Self { address, root_secret, cache, keyring, shutdown, _database: database }
     }
 
     /// A new connection.

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::{
     caller::Caller,
+    metrics::metrics_of,
+    metrics_reader::Metrics,
     place::{Place, Ran},
     process::Serving,
 };
@@ -174,4 +176,57 @@ fn there_are_no_checkpoints_where_none_are_wanted() {
     ];
     let ran = Serving::await_of(place.start(&["serve"], &variables)).end().succeeded();
     assert!(!ran.stderr.contains("checkpoint"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_stops_no_server_and_is_told_of_until_it_can() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let file = "absent/log.checkpoint";
+    let variables = [
+        ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
+        ("KEYWARD__AUDIT__CHECKPOINT_FILE", file),
+        ("KEYWARD__AUDIT__CHECKPOINT_INTERVAL_S", "1"),
+    ];
+    let mut server = Serving::await_of(place.start(&["serve"], &variables));
+    let line = server.process.stderr.until("no checkpoint was signed");
+    assert!(
+        line.contains("ERROR") && line.contains("cannot write absent/log.checkpoint"),
+        "{line}"
+    );
+    let metrics = metrics_of(&server);
+    // The second is told of after the first was counted.
+    server.process.stderr.until("no checkpoint was signed");
+    let told = Metrics::of(metrics);
+    assert!(told.value("keyward_checkpoints_failures_total") >= 1.0, "{told:?}");
+    assert_eq!(told.value("keyward_checkpoints_signed_total"), 0.0);
+    assert!(told.value("keyward_checkpoints_age_seconds") >= 0.5, "{told:?}");
+    Caller::new(server.address, &secret).mint();
+
+    fs::create_dir(place.path("absent")).unwrap();
+    server.process.stderr.until("a checkpoint was signed");
+    server.process.stderr.until("a checkpoint was signed");
+    let told = Metrics::of(metrics);
+    assert!(told.value("keyward_checkpoints_signed_total") >= 1.0, "{told:?}");
+    server.end().succeeded();
+    place.run(&["events", "verify", "--checkpoint", file]).succeeded();
+    let content: Vec<_> = fs::read_dir(place.path("absent")).unwrap().collect();
+    assert_eq!(content.len(), 1, "no draft is left: {content:?}");
+}
+
+#[test]
+fn a_file_that_hangs_keeps_nothing_else_from_its_end() {
+    let place = Place::new();
+    place.bootstrap();
+    // Whoever opens it waits for somebody at the other end.
+    let made = std::process::Command::new("mkfifo").arg(place.path(CHECKPOINT)).status();
+    assert!(made.unwrap().success());
+    let variables = [
+        ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
+        ("KEYWARD__SERVER__DRAIN_TIMEOUT_MS", "4000"),
+        ("KEYWARD__AUDIT__CHECKPOINT_FILE", CHECKPOINT),
+    ];
+    let ran = Serving::await_of(place.start(&["serve"], &variables)).end().succeeded();
+    assert!(ran.stderr.contains("no checkpoint was signed at the end"), "{ran:?}");
+    assert!(!ran.stderr.contains("the database did not close in time"), "{ran:?}");
 }

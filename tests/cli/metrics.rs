@@ -19,7 +19,7 @@ use crate::{
 const NOBODY: &str = "127.0.0.1:1";
 
 /// Where the server said that it tells of itself.
-fn metrics_of(server: &Serving) -> SocketAddr {
+pub(crate) fn metrics_of(server: &Serving) -> SocketAddr {
     let seen = server.process.stderr.seen();
     let (_, rest) = seen.split_once("metrics and status can be read address=").unwrap();
     rest.lines().next().unwrap().parse().unwrap()
@@ -41,6 +41,9 @@ fn of_a_file_the_memory_is_told_and_no_lease() {
         ("keyward_build_info{version=\"VERSION\"}", 1.0),
         // Each question looks its caller up when it comes and when it is read, and the key that it
         // is of: here they are one.
+        ("keyward_checkpoints_age_seconds", metrics.value("keyward_checkpoints_age_seconds")),
+        ("keyward_checkpoints_signed_total", 0.0),
+        ("keyward_checkpoints_failures_total", 0.0),
         ("keyward_cache_hits_total", 8.0),
         ("keyward_cache_misses_total", 1.0),
         ("keyward_cache_loads_total", 1.0),
@@ -53,6 +56,7 @@ fn of_a_file_the_memory_is_told_and_no_lease() {
         ("keyward_usage_failures_total", 0.0),
         ("keyward_usage_coarsened_total", 0.0),
         ("keyward_usage_dropped_total", 0.0),
+        ("keyward_usage_refused_total", 0.0),
         ("target_info{service_name=\"keyward\",service_version=\"VERSION\"}", 1.0),
     ];
     let expected = expected.map(|(series, value)| (series.replace("VERSION", version), value));

@@ -29,6 +29,7 @@ pub(crate) enum Call {
     Disable(proto::DisablePrincipalRequest),
     Enable(proto::EnablePrincipalRequest),
     CreateKey(proto::CreateKeyRequest),
+    CreateKeys(proto::BatchCreateKeysRequest),
     UpdateKey(proto::UpdateKeyRequest),
     Rotate(proto::RotateKeyRequest),
     Revoke(proto::RevokeKeyRequest),
@@ -42,11 +43,13 @@ pub(crate) struct Reply {
     pub(crate) secret: Option<String>,
     /// When the key that it shows ends, in microseconds.
     pub(crate) expire: Option<i64>,
+    /// Where several keys were made, what was answered of each.
+    pub(crate) each: Vec<Self>,
 }
 
 impl Reply {
     fn of(revision: i64) -> Self {
-        Self { revision, secret: None, expire: None }
+        Self { revision, secret: None, expire: None, each: Vec::new() }
     }
 
     fn updated(key: proto::Key) -> Self {
@@ -119,6 +122,24 @@ fn policy(tenant: &Tenant, state: Policy) -> proto::Policy {
             is_default: true,
             ..Default::default()
         }],
+        ..Default::default()
+    }
+}
+
+fn draft(tenant: &Tenant, id: &str, own: Own) -> proto::CreateKeyRequest {
+    let key = proto::Key {
+        display_name: id.to_owned(),
+        principal: tenant.principal_name(),
+        grants: grants(own),
+        allowed_cidrs: networks(own),
+        constraint: constraint(own),
+        expiration: Some(proto::key::Expiration::NeverExpires(true)),
+        ..Default::default()
+    };
+    proto::CreateKeyRequest {
+        parent: tenant.name(),
+        key_id: id.to_owned(),
+        key: Some(key),
         ..Default::default()
     }
 }
@@ -200,19 +221,20 @@ impl Call {
     }
 
     pub(crate) fn create_key(tenant: &Tenant, id: &str, own: Own, request_id: String) -> Self {
-        let key = proto::Key {
-            display_name: id.to_owned(),
-            principal: tenant.principal_name(),
-            grants: grants(own),
-            allowed_cidrs: networks(own),
-            constraint: constraint(own),
-            expiration: Some(proto::key::Expiration::NeverExpires(true)),
-            ..Default::default()
-        };
-        Self::CreateKey(proto::CreateKeyRequest {
+        Self::CreateKey(proto::CreateKeyRequest { request_id, ..draft(tenant, id, own) })
+    }
+
+    /// Makes several keys, all or none.
+    pub(crate) fn create_keys(
+        tenant: &Tenant,
+        ids: &[String],
+        own: Own,
+        request_id: String,
+    ) -> Self {
+        let requests = ids.iter().map(|id| draft(tenant, id, own)).collect();
+        Self::CreateKeys(proto::BatchCreateKeysRequest {
             parent: tenant.name(),
-            key_id: id.to_owned(),
-            key: Some(key),
+            requests,
             request_id,
             ..Default::default()
         })
@@ -289,6 +311,11 @@ impl Call {
             Self::CreateKey(it) => {
                 let made = ask!(create_key, it);
                 Reply::minted(made.key, made.secret)
+            }
+            Self::CreateKeys(it) => {
+                let made = ask!(batch_create_keys, it).responses.into_iter();
+                let each = made.map(|made| Reply::minted(made.key, made.secret)).collect();
+                Reply { each, ..Reply::of(0) }
             }
             Self::UpdateKey(it) => Reply::updated(ask!(update_key, it).key.unwrap()),
             Self::Rotate(it) => {

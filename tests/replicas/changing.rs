@@ -15,7 +15,7 @@ use crate::{
     cluster::{Cluster, REPLICAS},
     random::Random,
     tally::{Failure, Tally},
-    world::{Bound, Key, Own, Policy, Principal, Replaced, Secret, Tenant, Workspace},
+    world::{ABLE, Bound, Key, Own, Policy, Principal, Replaced, Secret, Tenant, Workspace},
 };
 
 /// How long a change is tried before it counts as never done.
@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 /// One in so many changes is given less time than it takes.
 const HASTY: usize = 40;
-/// How many make keys at once, where many are wanted.
-const MAKERS: usize = 16;
+/// How many keys are made at once, where many are wanted.
+const TOGETHER: usize = 1_000;
 /// Ends far away come so much later than now.
 const FAR: Duration = Duration::from_secs(86_400);
 /// And near ones.
@@ -41,8 +41,6 @@ pub(crate) struct Changer {
     random: Random,
     patience: Duration,
     serial: u64,
-    /// What the names of its keys begin with.
-    prefix: String,
     /// Questions that were asked at once after a change, at every replica.
     probes: JoinSet<()>,
 }
@@ -69,7 +67,6 @@ impl Changer {
             random: Random::new(seed),
             patience,
             serial: 0,
-            prefix: "k".to_owned(),
             probes: JoinSet::new(),
         }
     }
@@ -115,7 +112,8 @@ impl Changer {
                     tokio::time::timeout(patience, call.clone().send(caller, patience)).await;
                 let failure = match outcome {
                     Ok(Ok(reply)) => {
-                        self.done(kind, begun, sent.elapsed(), was_quiet && is_first);
+                        let is_timed = was_quiet && is_first;
+                        self.done(kind, &reply, begun, is_timed.then(|| sent.elapsed()));
                         return Settled { reply, attempts };
                     }
                     Ok(Err(status)) => Failure::of(&status).unwrap_or_else(|| {
@@ -137,15 +135,15 @@ impl Changer {
         }
     }
 
-    fn done(&self, kind: &str, begun: Instant, took: Duration, counts: bool) {
-        self.tally.changes.fetch_add(1, Ordering::SeqCst);
+    fn done(&self, kind: &str, reply: &Reply, begun: Instant, took: Option<Duration>) {
+        // One event for each key.
+        let count = reply.each.len().max(1) as u64;
+        self.tally.changes.fetch_add(count, Ordering::SeqCst);
         self.tally.note(|figures| {
-            *figures.changed.entry("ok".to_owned()).or_default() += 1;
-            *figures.kinds.entry(kind.to_owned()).or_default() += 1;
+            *figures.changed.entry("ok".to_owned()).or_default() += count;
+            *figures.kinds.entry(kind.to_owned()).or_default() += count;
             figures.longest = figures.longest.max(begun.elapsed());
-            if counts && kind == "revoke" {
-                figures.revocations.push(took);
-            }
+            figures.revocations.extend(took.filter(|_| kind == "revoke"));
         });
     }
 
@@ -167,23 +165,22 @@ impl Changer {
         }
     }
 
+    fn new_id(&mut self) -> String {
+        self.serial += 1;
+        format!("k{}", self.serial)
+    }
+
     /// Makes a key that may do what is asked for.
     pub(crate) async fn create(&mut self, at: Option<usize>) -> Arc<Key> {
-        self.serial += 1;
-        let own = Own { may_write: true, ..Own::default() };
-        let id = format!("{}{}", self.prefix, self.serial);
-        let request_id = self.request_id();
-        let call = Call::create_key(&self.tenant, &id, own, request_id);
+        let (id, request_id) = (self.new_id(), self.request_id());
+        let call = Call::create_key(&self.tenant, &id, ABLE, request_id);
         let done = self.settle("create key", call, at).await;
-        let subject = crate::world::Subject::new();
-        subject.changed(done.reply.revision, own);
-        let secrets = done.reply.secret.map(Secret::new).into_iter().collect();
-        let key = Arc::new(Key {
-            id,
-            own: subject,
-            tenant: Arc::clone(&self.tenant),
-            secrets: std::sync::RwLock::new(secrets),
-        });
+        self.created(id, done.reply).await
+    }
+
+    async fn created(&mut self, id: String, reply: Reply) -> Arc<Key> {
+        let key = Arc::new(Key::new(&self.tenant, id, reply.secret));
+        key.own.changed(reply.revision, ABLE);
         if key.secrets.read().unwrap().is_empty() {
             // It was told to nobody.
             self.rotate(&key, None).await;
@@ -191,26 +188,22 @@ impl Changer {
         key
     }
 
-    /// Makes so many keys, several at once, where there are not so many yet.
+    /// Makes keys until there are so many.
     pub(crate) async fn create_many(&mut self, wanted: usize) {
-        let there = self.tenant.keys.read().unwrap().len();
-        let missing = wanted.saturating_sub(there);
-        let mut making = JoinSet::new();
-        for maker in 0..MAKERS {
-            let seed = self.random.next();
-            let mut other =
-                Self::new(&self.cluster, &self.tally, &self.tenant, seed, self.patience);
-            other.prefix = format!("m{maker}-{there}-");
-            let share = missing / MAKERS + usize::from(maker < missing % MAKERS);
-            making.spawn(async move {
-                for _ in 0..share {
-                    let key = other.create(None).await;
-                    other.tenant.keys.write().unwrap().push(key);
-                }
-            });
-        }
-        while let Some(made) = making.join_next().await {
-            made.unwrap();
+        let tenant = Arc::clone(&self.tenant);
+        loop {
+            let there = tenant.keys.read().unwrap().len();
+            let missing = wanted.saturating_sub(there).min(TOGETHER);
+            if missing == 0 {
+                return;
+            }
+            let ids: Vec<_> = (0..missing).map(|_| self.new_id()).collect();
+            let call = Call::create_keys(&tenant, &ids, ABLE, self.request_id());
+            let done = self.settle("create key", call, None).await;
+            for (id, reply) in ids.into_iter().zip(done.reply.each) {
+                let key = self.created(id, reply).await;
+                tenant.keys.write().unwrap().push(key);
+            }
         }
     }
 

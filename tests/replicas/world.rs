@@ -34,6 +34,15 @@ pub(crate) struct Own {
     pub(crate) expire: Option<i64>,
 }
 
+/// A key that may do what is asked for, as it is made.
+pub(crate) const ABLE: Own = Own {
+    is_revoked: false,
+    may_write: true,
+    networks: Bound::Anywhere,
+    constraint: Bound::Anywhere,
+    expire: None,
+};
+
 /// Where a key may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Bound {
@@ -163,6 +172,12 @@ impl Tenant {
 }
 
 impl Key {
+    /// One that was made, with the secret that was told of it.
+    pub(crate) fn new(tenant: &Arc<Tenant>, id: String, secret: Option<String>) -> Self {
+        let secrets = RwLock::new(secret.map(Secret::new).into_iter().collect());
+        Self { id, own: Subject::new(), tenant: Arc::clone(tenant), secrets }
+    }
+
     pub(crate) fn name(&self) -> String {
         format!("{}/keys/{}", self.tenant.name(), self.id)
     }

@@ -7,6 +7,7 @@ use keyward::domain::{
     ports::{NewSecret, Records as _, StoreError, Write},
     secret::{KeyVersion, Keyring, Prefix, SigningKey},
     time::Timestamp,
+    usage::{KeepUsage as _, NotAdded, Outcome},
 };
 use keyward::store::{OpenError, Options, Store};
 use sea_orm::{ConnectionTrait as _, Statement};
@@ -15,6 +16,7 @@ use crate::{
     database::{Database as _, Sqlite},
     groups::{Fate, begin, fate, hold},
     sample::{change, furnish, key, new_key, new_workspace, revisions},
+    usage::{batch, calls},
 };
 
 fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
@@ -70,8 +72,12 @@ async fn a_database_that_another_program_writes_is_unavailable() {
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     let outcome = store.commit(new_workspace("acme")).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    let used = batch("one", 1, vec![calls("a", 0, Outcome::Allowed, 1)], vec![]);
+    let outcome = store.add_usage(&used).await;
+    assert!(matches!(outcome, Err(NotAdded::InDoubt(_))), "{outcome:?}");
     other.execute_unprepared("ROLLBACK").await.unwrap();
     furnish(&store).await;
+    store.add_usage(&used).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! Usage: added up, once each, and reported.
+//! Usage: added up, once each, forgotten in time, and reported.
+
+use std::time::Duration;
 
 use keyward::domain::{
     key::KeyState,
@@ -6,8 +8,8 @@ use keyward::domain::{
     ports::{KeyOrder, KeyQuery, KeyRecord, Records as _, Write},
     time::Timestamp,
     usage::{
-        Calls, Hour, KeepUsage as _, LastUse, MostUsed, Outcome, SecretUse, Step, UsageBatch,
-        UsageQuery, UsageRow,
+        Calls, Hour, KeepUsage as _, LastUse, MostUsed, NotAdded, Outcome, Outdated, SecretUse,
+        Step, UsageBatch, UsageQuery, UsageRow,
     },
 };
 use keyward::store::Store;
@@ -20,14 +22,14 @@ use crate::{
     },
 };
 
-const HOUR: i64 = 3_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
 
 fn hour(number: i64) -> Hour {
     Hour::of(at(number * HOUR))
 }
 
 /// Calls of a key of `acme`, or of all together.
-fn calls(key: &str, number: i64, outcome: Outcome, calls: u64) -> Calls {
+pub(crate) fn calls(key: &str, number: i64, outcome: Outcome, calls: u64) -> Calls {
     let key = (!key.is_empty()).then(|| id(key));
     Calls { workspace: id("acme"), key, hour: hour(number), outcome, calls }
 }
@@ -41,17 +43,22 @@ fn used(key: &str, number: u8, last: LastUse) -> SecretUse {
     SecretUse { key: key_name(key), digest: digest(number), last }
 }
 
-fn batch(source: &str, number: i64, calls: Vec<Calls>, last: Vec<SecretUse>) -> UsageBatch {
+pub(crate) fn batch(
+    source: &str,
+    number: i64,
+    calls: Vec<Calls>,
+    last: Vec<SecretUse>,
+) -> UsageBatch {
     UsageBatch { source: id(source), number, time: at(number), calls, last }
 }
 
-fn query(key: &str, from: i64, until: i64, step: Step) -> UsageQuery {
+pub(crate) fn query(key: &str, from: i64, until: i64, step: Step) -> UsageQuery {
     let key = (!key.is_empty()).then(|| id(key));
     UsageQuery { workspace: acme(), key, from: hour(from), until: hour(until), step }
 }
 
 /// The rows as hours, outcomes and calls.
-async fn rows(store: &Store, query: &UsageQuery) -> Vec<(i64, Outcome, u64)> {
+pub(crate) async fn rows(store: &Store, query: &UsageQuery) -> Vec<(i64, Outcome, u64)> {
     let rows = store.usage(query).await.unwrap();
     let row =
         |UsageRow { start, outcome, calls }: UsageRow| (start.micros() / HOUR, outcome, calls);
@@ -78,6 +85,16 @@ pub(crate) async fn counts_are_added_up_over_sources_and_batches(database: &impl
     assert_eq!(all_events(&store).await, []);
 }
 
+pub(crate) async fn a_batch_of_one_row_or_none_is_added(database: &impl Database) {
+    let store = database.store().await;
+    store.add_usage(&batch("one", 1, vec![], vec![])).await.unwrap();
+    store
+        .add_usage(&batch("one", 2, vec![calls("", 0, Outcome::Allowed, 3)], vec![]))
+        .await
+        .unwrap();
+    assert_eq!(rows(&store, &query("", 0, 1, Step::Hour)).await, [(0, Outcome::Allowed, 3)]);
+}
+
 pub(crate) async fn a_batch_that_comes_again_is_not_added_again(database: &impl Database) {
     let store = database.store().await;
     let add = |number| {
@@ -93,18 +110,97 @@ pub(crate) async fn a_batch_that_comes_again_is_not_added_again(database: &impl 
 pub(crate) async fn sources_that_ended_are_forgotten_after_a_week(database: &impl Database) {
     const DAY: i64 = 24 * HOUR;
     let store = database.store().await;
-    let add = |source: &str, number, time| UsageBatch {
-        time: at(time),
-        ..batch(source, number, vec![calls("a", 0, Outcome::Allowed, 1)], vec![])
+    let old = batch("old", 1, vec![calls("a", 0, Outcome::Allowed, 1)], vec![]);
+    let old = UsageBatch { time: at(0), ..old };
+    let forget = async |now| {
+        let outdated = Outdated { now: at(now), retention: None, rows_max: 1 };
+        assert!(!store.forget_usage(outdated).await.unwrap());
     };
-    store.add_usage(&add("old", 1, 0)).await.unwrap();
-    store.add_usage(&add("new", 1, 7 * DAY)).await.unwrap();
-    store.add_usage(&add("old", 1, 0)).await.unwrap();
-    let added = async || rows(&store, &query("a", 0, 1, Step::Hour)).await;
-    assert_eq!(added().await, [(0, Outcome::Allowed, 2)], "after seven days it is still known");
-    store.add_usage(&add("newer", 1, 7 * DAY + 1)).await.unwrap();
-    store.add_usage(&add("old", 1, 0)).await.unwrap();
-    assert_eq!(added().await, [(0, Outcome::Allowed, 4)]);
+    store.add_usage(&old).await.unwrap();
+    let added = async || {
+        store.add_usage(&old).await.unwrap();
+        rows(&store, &query("a", 0, 1, Step::Hour)).await
+    };
+    forget(7 * DAY).await;
+    assert_eq!(added().await, [(0, Outcome::Allowed, 1)], "after seven days it is still known");
+    forget(7 * DAY + 1).await;
+    assert_eq!(added().await, [(0, Outcome::Allowed, 2)]);
+}
+
+pub(crate) async fn hours_that_ended_longer_ago_than_they_are_kept_are_forgotten(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    let both = |workspace: &str, number| {
+        let of =
+            |key| Calls { workspace: id(workspace), ..calls(key, number, Outcome::Allowed, 1) };
+        [of("a"), of("")]
+    };
+    let all: Vec<_> = ["acme", "other"]
+        .into_iter()
+        .flat_map(|workspace| (0..4).flat_map(move |number| both(workspace, number)))
+        .collect();
+    store.add_usage(&batch("one", 1, all, vec![used("a", 1, last(0, ""))])).await.unwrap();
+    let left = async |key| {
+        let rows = rows(&store, &query(key, 0, 9, Step::Hour)).await;
+        rows.into_iter().map(|(hour, ..)| hour).collect::<Vec<_>>()
+    };
+    let forget = async |now, hours: Option<u64>, rows_max| {
+        let retention = hours.map(|hours| Duration::from_secs(hours * 3_600));
+        store.forget_usage(Outdated { now: at(now), retention, rows_max }).await.unwrap()
+    };
+    assert!(!forget(100 * HOUR, None, 10).await, "for ever");
+    assert!(!forget(3 * HOUR - 1, Some(2), 10).await, "the first hour ended less than two ago");
+    assert_eq!(left("a").await, [0, 1, 2, 3]);
+    assert!(!forget(3 * HOUR, Some(2), 10).await);
+    assert_eq!((left("a").await, left("").await), (vec![1, 2, 3], vec![1, 2, 3]));
+
+    // Of two hours in two workspaces there are eight rows.
+    assert!(forget(5 * HOUR, Some(2), 5).await, "there is more");
+    assert!(!forget(5 * HOUR, Some(2), 5).await);
+    assert!(!forget(5 * HOUR, Some(2), 5).await);
+    assert_eq!((left("a").await, left("").await), (vec![3], vec![3]));
+    let theirs = UsageQuery {
+        workspace: "workspaces/other".parse().unwrap(),
+        ..query("", 0, 9, Step::Hour)
+    };
+    assert_eq!(rows(&store, &theirs).await, [(3, Outcome::Allowed, 1)]);
+    // When a secret was used last stays known.
+    store.add_usage(&batch("one", 2, both("acme", 0).to_vec(), vec![])).await.unwrap();
+    assert_eq!(left("a").await, [0, 3]);
+}
+
+pub(crate) async fn what_a_rule_of_the_database_refuses_is_refused_for_good(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    let rule = "CREATE UNIQUE INDEX rule ON usage (workspace, calls)";
+    database.execute(rule).await;
+    let add = |number, key, n| {
+        let (rows, uses) = (calls(key, 0, Outcome::Allowed, n), used(key, 1, last(0, "")));
+        batch("one", number, vec![rows], vec![uses])
+    };
+    store.add_usage(&add(1, "a", 5)).await.unwrap();
+    let refused = store.add_usage(&add(2, "b", 5)).await.unwrap_err();
+    assert!(matches!(refused, NotAdded::Refused(_)), "{refused:?}");
+    // Nothing of it was noted.
+    store.add_usage(&add(2, "b", 6)).await.unwrap();
+    assert_eq!(rows(&store, &query("b", 0, 1, Step::Hour)).await, [(0, Outcome::Allowed, 6)]);
+}
+
+pub(crate) async fn a_last_use_by_a_clock_that_was_wrong_is_put_right(database: &impl Database) {
+    const DAY: i64 = 24 * HOUR;
+    let store = database.store().await;
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    let add = async |number, now, time| {
+        let batch = batch("one", number, vec![], vec![used("a", 1, last(time, ""))]);
+        store.add_usage(&UsageBatch { time: at(now), ..batch }).await.unwrap();
+        store.key(&key_name("a")).await.unwrap().unwrap().last_use().unwrap().time
+    };
+    assert_eq!(add(1, 0, DAY + 7).await, at(DAY + 7));
+    assert_eq!(add(2, 7, 6).await, at(DAY + 7), "a day ahead it may be right");
+    assert_eq!(add(3, 6, 6).await, at(6));
 }
 
 pub(crate) async fn steps_are_hours_or_days_within_the_range(database: &impl Database) {

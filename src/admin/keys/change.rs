@@ -18,7 +18,7 @@ use crate::{
         live::{LiveKey, Stored},
         name::KeyName,
         policy::RotationRule,
-        ports::KeyRecord,
+        ports::{Guard, KeyRecord},
         principal::Principal,
         warning::{Warning, WarningCode},
     },
@@ -56,6 +56,25 @@ impl Subject {
     /// The age at which its secret is due for rotation.
     fn due_after(&self) -> Option<Duration> {
         self.site.due_after()
+    }
+
+    /// Refuses what would have a key go on that has ended for ever, or whose owner was deleted.
+    fn check_goes_on(&self) -> Result<(), AdminError> {
+        if self.record.key.value.revoke_time.is_some() {
+            return Err(AdminError::KeyRevoked(self.name.to_string()));
+        }
+        match &self.principal {
+            Some(owner) if owner.value.deleted => Err(AdminError::not_found(&owner.value.name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a key that goes on: its owner must not be deleted meanwhile.
+    fn plan_to_go_on(&self, kind: Kind) -> KeyPlan {
+        let mut plan = self.plan(kind);
+        let owner = self.principal.as_ref().map(|owner| (owner.value.name.clone(), owner.revision));
+        plan.guards.extend(owner.map(|(name, revision)| (Guard::Principal(name), revision)));
+        plan
     }
 
     fn plan(&self, kind: Kind) -> KeyPlan {
@@ -146,9 +165,7 @@ impl Admin {
         let after = draft.merge(before, mask, &subject.site.policy, self.now(), &mut faults);
         let after = settle(faults, Some(after))?;
         check_etag(etag, &subject.record.key, &subject.name)?;
-        if before.revoke_time.is_some() {
-            return Err(AdminError::KeyRevoked(subject.name.to_string()));
-        }
+        subject.check_goes_on()?;
         let live = subject.live(after.clone());
         caller.may_handle(&live)?;
         let mut warnings = risks(&live);
@@ -159,7 +176,7 @@ impl Admin {
                 .await?;
             return Ok(Changed { record: subject.record, warnings });
         }
-        let plan = subject.plan(Kind::KeyUpdated);
+        let plan = subject.plan_to_go_on(Kind::KeyUpdated);
         let key = self.write_key(Actor::Caller(caller), intent, plan, after, None).await?;
         Ok(Changed { record: KeyRecord { key, ..subject.record }, warnings })
     }
@@ -194,12 +211,10 @@ impl Admin {
         }
         check_etag(&named.etag, &subject.record.key, &subject.name)?;
         let key = subject.record.key.value.clone();
-        if key.revoke_time.is_some() {
-            return Err(AdminError::KeyRevoked(subject.name.to_string()));
-        }
+        subject.check_goes_on()?;
         let rule = &subject.site.policy.document().rotation;
         let grace = grace_under(rule, *grace)?;
-        let plan = KeyPlan { grace, ..subject.plan(Kind::KeyRotated) };
+        let plan = KeyPlan { grace, ..subject.plan_to_go_on(Kind::KeyRotated) };
         self.issue(Actor::Caller(caller), &named.intent, &subject.site.policy, plan, key).await
     }
 

@@ -15,8 +15,9 @@ pub enum InvalidCheckpoint {
     Malformed(&'static str),
     /// None of its signatures is by a key that counts.
     #[error(
-        "it is signed by another key, {found}: either it is of another deployment, or the key was \
-         replaced and this keyring does not know of it; name the right one with --public-key"
+        "it is signed by another key, {found}: it is of another deployment, or audit.origin is another \
+         now, or the key was replaced and this keyring does not know of it; name the right one with \
+         --public-key"
     )]
     UnknownKey {
         /// Who claims to have signed it.

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::net::IpAddr;
 
@@ -30,6 +30,26 @@ fn count(tally: &mut Tally, limits: &Limits, number: u8, outcome: Outcome, at: L
     tally.count(&Use { key: &key, digest: &digest, outcome, at }, limits);
 }
 
+/// What was taken out: its rows, and how much room is free once they are written.
+struct Taken {
+    calls: Vec<Calls>,
+    last: Vec<SecretUse>,
+    of_secrets: usize,
+    of_workspaces: usize,
+}
+
+fn take(tally: &mut Tally, limits: &Limits, most: usize) -> Taken {
+    let taken = tally.take(most).unwrap_or_default();
+    let held = || (limits.secrets.taken(), limits.workspaces.taken());
+    let before = held();
+    taken.give_back(limits);
+    let after = held();
+    let Rows { calls, last } = taken.rows();
+    let keys: u64 = calls.iter().filter(|row| row.key.is_none()).map(|row| row.calls).sum();
+    assert_eq!(keys, taken.calls());
+    Taken { calls, last, of_secrets: before.0 - after.0, of_workspaces: before.1 - after.1 }
+}
+
 /// The rows as texts: key, hour, outcome, calls.
 fn rows(taken: &Taken) -> Vec<String> {
     let row = |row: &Calls| {
@@ -56,17 +76,17 @@ fn calls_are_counted_by_key_and_workspace_and_hour_and_outcome() {
     ] {
         count(&mut tally, &limits, number, outcome, at(time, 1));
     }
-    let taken = tally.take(10);
+    let taken = take(&mut tally, &limits, 10);
     assert_eq!(
         rows(&taken),
         [
+            "acme/k1 0 allowed 2",
+            "acme/k2 0 allowed 1",
+            "acme/k1 1 allowed 1",
+            "acme/k1 1 not_found 1",
             "acme/* 0 allowed 3",
             "acme/* 1 allowed 1",
             "acme/* 1 not_found 1",
-            "acme/k1 0 allowed 2",
-            "acme/k1 1 allowed 1",
-            "acme/k1 1 not_found 1",
-            "acme/k2 0 allowed 1",
         ]
     );
     assert_eq!((taken.of_secrets, taken.of_workspaces, beyond(&limits)), (4, 0, (0, 0)));
@@ -81,8 +101,8 @@ fn two_secrets_of_a_key_are_one_row_and_two_last_uses() {
         let (digest, at) = (digest(number), at(i64::from(number), number));
         tally.count(&Use { key: &name, digest: &digest, outcome: Outcome::Allowed, at }, &limits);
     }
-    let taken = tally.take(10);
-    assert_eq!(rows(&taken), ["acme/* 0 allowed 2", "acme/k 0 allowed 2"]);
+    let taken = take(&mut tally, &limits, 10);
+    assert_eq!(rows(&taken), ["acme/k 0 allowed 2", "acme/* 0 allowed 2"]);
     let last: Vec<_> =
         taken.last.iter().map(|last| (last.digest.as_bytes()[0], last.last)).collect();
     assert_eq!(last, [(1, at(1, 1)), (2, at(2, 2))]);
@@ -96,12 +116,12 @@ fn the_last_use_is_the_latest_whatever_the_order_and_not_that_of_a_replaced_secr
     count(&mut tally, &limits, 1, Outcome::Allowed, at(7, 3));
     count(&mut tally, &limits, 1, Outcome::InvalidKey, at(11, 4));
     count(&mut tally, &limits, 2, Outcome::InvalidKey, at(11, 4));
-    let taken = tally.take(10);
+    let taken = take(&mut tally, &limits, 10);
     assert_eq!(taken.last.iter().map(|last| last.last).collect::<Vec<_>>(), [at(9, 2)]);
 }
 
-#[test]
-fn what_two_tallies_counted_is_one_when_they_are_merged_and_frees_its_room() {
+#[tokio::test]
+async fn what_two_tallies_counted_is_one_when_they_are_merged_and_frees_its_room() {
     let limits = limits(5, 2);
     let [mut one, mut other] = [Tally::default(), Tally::default()];
     count(&mut one, &limits, 1, Outcome::Allowed, at(1, 1));
@@ -113,24 +133,24 @@ fn what_two_tallies_counted_is_one_when_they_are_merged_and_frees_its_room() {
     count(&mut one, &limits, 4, Outcome::Allowed, at(1, 1));
     count(&mut other, &limits, 4, Outcome::Allowed, at(1, 1));
     assert_eq!((limits.secrets.taken(), limits.workspaces.taken()), (5, 2));
-    one.merge(other, &limits);
+    one.merge(other, &limits).await;
     assert_eq!((limits.secrets.taken(), limits.workspaces.taken()), (4, 1));
 
-    let taken = one.take(10);
+    let taken = take(&mut one, &limits, 10);
     assert_eq!(
         rows(&taken),
         [
-            "acme/* 0 allowed 4",
-            "acme/* 0 expired 1",
             "acme/k1 0 allowed 2",
             "acme/k1 0 expired 1",
             "acme/k2 0 allowed 1",
             "acme/k3 0 allowed 1",
+            "acme/* 0 allowed 4",
+            "acme/* 0 expired 1",
         ]
     );
     assert_eq!(taken.last.first().map(|last| last.last), Some(at(2, 2)));
     assert_eq!((taken.of_secrets, taken.of_workspaces), (4, 0));
-    let rest = one.take(10);
+    let rest = take(&mut one, &limits, 10);
     assert_eq!(rows(&rest), ["acme/* 0 allowed 2"]);
     assert_eq!((rest.of_secrets, rest.of_workspaces, one.is_empty()), (0, 1, true));
     assert_eq!(beyond(&limits), (2, 0));
@@ -151,11 +171,11 @@ fn without_room_the_key_is_dropped_first_and_the_workspace_last() {
     count(&mut tally, &limits, 2, Outcome::Expired, at(HOUR, 3));
     assert_eq!(beyond(&limits), (2, 2));
 
-    let taken = tally.take(10);
-    assert_eq!(rows(&taken), ["acme/* 0 allowed 2", "acme/k1 0 allowed 2"]);
+    let taken = take(&mut tally, &limits, 10);
+    assert_eq!(rows(&taken), ["acme/k1 0 allowed 2", "acme/* 0 allowed 2"]);
     // When it was used last is told of a secret that has a place, whatever became of the call.
     assert_eq!(taken.last.first().map(|last| last.last), Some(at(HOUR, 3)));
-    assert_eq!(rows(&tally.take(10)), ["acme/* 1 allowed 2"]);
+    assert_eq!(rows(&take(&mut tally, &limits, 10)), ["acme/* 1 allowed 2"]);
 }
 
 #[test]
@@ -164,10 +184,32 @@ fn so_many_secrets_are_taken_at_a_time_and_workspaces_when_none_is_left() {
     for number in 1..=4 {
         count(&mut tally, &limits, number, Outcome::Allowed, at(1, 1));
     }
-    let sizes: Vec<_> = std::iter::repeat_with(|| tally.take(2))
+    let sizes: Vec<_> = std::iter::repeat_with(|| take(&mut tally, &limits, 2))
         .map(|taken| (taken.last.len(), taken.of_secrets, taken.of_workspaces))
         .take(3)
         .collect();
     assert_eq!(sizes, [(2, 2, 0), (1, 1, 0), (0, 0, 1)]);
     assert!(tally.is_empty());
+}
+
+#[test]
+fn halves_have_all_of_it_and_one_entry_has_none() {
+    let (mut tally, limits) = (Tally::default(), limits(5, 0));
+    for number in [1, 1, 2, 3, 4, 5] {
+        count(&mut tally, &limits, number, Outcome::Allowed, at(1, 1));
+    }
+    let Halves::Two([one, mut other]) = tally.halves() else { panic!("it has five entries") };
+    assert_eq!((one.secrets(), other.secrets(), one.calls() + other.calls()), (3, 2, 6));
+    let Halves::One(single) = other.take(1).unwrap().halves() else { panic!("it has one entry") };
+    assert_eq!(single.secrets(), 1);
+    assert!(matches!(Tally::default().halves(), Halves::One(_)));
+
+    let (mut tally, limits) = (Tally::default(), self::limits(0, 2));
+    for workspace in ["a", "b"] {
+        let (key, digest) = (key(workspace, "k"), digest(1));
+        let outcome = Outcome::Allowed;
+        tally.count(&Use { key: &key, digest: &digest, outcome, at: at(1, 1) }, &limits);
+    }
+    let Halves::Two(halves) = tally.halves() else { panic!("it has two workspaces") };
+    assert_eq!(halves.map(|half| half.calls()), [1, 1]);
 }

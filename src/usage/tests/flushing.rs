@@ -11,7 +11,7 @@ use tokio::{
 use super::*;
 use crate::domain::{
     ports::{Clock, StoreError},
-    usage::{KeepUsage, UsageBatch},
+    usage::{KeepUsage, NotAdded, Outdated, UsageBatch},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,11 +24,17 @@ type Try = (i64, u64, u64);
 struct Told {
     tries: UnboundedSender<Try>,
     fails: Mutex<usize>,
+    /// What is refused for good.
+    refused: Option<&'static str>,
+    /// With more secrets than this it takes too long.
+    rows_max: usize,
+    /// Calls that were added.
+    added: Mutex<u64>,
 }
 
 #[async_trait]
 impl KeepUsage for Told {
-    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+    async fn add_usage(&self, batch: &UsageBatch) -> Result<(), NotAdded> {
         let sum = |of_keys: bool| {
             let rows = batch.calls.iter().filter(|row| row.key.is_some() == of_keys);
             rows.map(|row| row.calls).sum()
@@ -37,13 +43,28 @@ impl KeepUsage for Told {
         assert_eq!(batch.time, Timestamp::from_micros(7));
         let mut fails = self.fails.lock().unwrap();
         self.tries.send((batch.number, sum(false), sum(true))).unwrap();
+        let because = || StoreError::Unavailable("on purpose".into());
+        let mut keys = batch.calls.iter().filter_map(|row| row.key.as_ref());
+        if keys.any(|key| Some(key.as_str()) == self.refused) {
+            return Err(NotAdded::Refused(because()));
+        }
+        if batch.last.len() > self.rows_max {
+            return Err(NotAdded::TooMuch(because()));
+        }
         match fails.checked_sub(1) {
             Some(left) => {
                 *fails = left;
-                Err(StoreError::Unavailable("on purpose".into()))
+                Err(NotAdded::InDoubt(because()))
             }
-            None => Ok(()),
+            None => {
+                *self.added.lock().unwrap() += sum(false);
+                Ok(())
+            }
         }
+    }
+
+    async fn forget_usage(&self, _: Outdated) -> Result<bool, StoreError> {
+        unreachable!("nobody asks for it here")
     }
 }
 
@@ -57,18 +78,26 @@ impl Clock for Seven {
 
 struct World {
     meter: Arc<Meter>,
+    store: Arc<Told>,
     flusher: Flusher,
     tries: UnboundedReceiver<Try>,
 }
 
 /// With a store that fails so often at first.
 fn world(fails: usize, meter: Meter) -> World {
+    world_with(meter, |told| Told { fails: Mutex::new(fails), ..told })
+}
+
+/// With a store that differs so from one that always adds.
+fn world_with(meter: Meter, differing: impl FnOnce(Told) -> Told) -> World {
     let (sender, tries) = unbounded_channel();
-    let store = Arc::new(Told { tries: sender, fails: Mutex::new(fails) });
-    let meter = Arc::new(meter);
-    let source = Source { store, clock: Arc::new(Seven), id: "here".parse().unwrap() };
+    let (fails, added) = (Mutex::new(0), Mutex::new(0));
+    let told = Told { tries: sender, fails, refused: None, rows_max: usize::MAX, added };
+    let (store, meter) = (Arc::new(differing(told)), Arc::new(meter));
+    let kept = Arc::clone(&store) as _;
+    let source = Source { store: kept, clock: Arc::new(Seven), id: "here".parse().unwrap() };
     let flusher = Flusher::start(Arc::clone(&meter), source, SECOND, &Handle::current());
-    World { meter, flusher, tries }
+    World { meter, store, flusher, tries }
 }
 
 fn counted(entries: u64, batches: u64, failures: u64) -> Counted {
@@ -88,7 +117,7 @@ async fn what_was_counted_is_written_each_second_and_nothing_where_there_was_not
         assert_eq!(begin.elapsed(), SECOND * call);
     }
     world.flusher.finish().await;
-    assert_eq!(world.tries.recv().await, None);
+    assert!(world.tries.is_empty());
     assert_eq!(world.meter.counted(), counted(0, 4, 0));
 }
 
@@ -99,7 +128,7 @@ async fn the_end_writes_what_is_left() {
     count(&world.meter, 2);
     world.flusher.finish().await;
     assert_eq!(world.tries.recv().await, Some((1, 2, 2)));
-    assert_eq!(world.tries.recv().await, None);
+    assert!(world.tries.is_empty());
     assert_eq!(world.meter.counted(), counted(0, 1, 0));
 }
 
@@ -153,7 +182,7 @@ async fn many_secrets_are_written_in_batches() {
     }
     world.flusher.finish().await;
     let mut sizes = Vec::new();
-    while let Some((number, calls, _)) = world.tries.recv().await {
+    while let Ok((number, calls, _)) = world.tries.try_recv() {
         sizes.push((number, calls));
     }
     assert_eq!(sizes, [(1, 5_000), (2, 5_000), (3, 2_000)]);
@@ -161,9 +190,54 @@ async fn many_secrets_are_written_in_batches() {
 
 #[tokio::test(start_paused = true)]
 async fn who_drops_the_flusher_ends_it_and_what_was_counted_is_written_once_more() {
-    let World { meter, flusher, mut tries } = world(0, Meter::default());
+    let World { meter, flusher, mut tries, .. } = world(0, Meter::default());
     count(&meter, 1);
     drop(flusher);
     assert_eq!(tries.recv().await, Some((1, 1, 1)));
     assert_eq!(tries.recv().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_given_up_alone_and_all_else_is_written() {
+    let mut world = world_with(Meter::default(), |told| Told { refused: Some("k3"), ..told });
+    for number in 0..8 {
+        count(&world.meter, number);
+    }
+    count(&world.meter, 3);
+    // The whole, and then three times two halves, of which one has it.
+    for number in 1..=7 {
+        assert_eq!(world.tries.recv().await.unwrap().0, number);
+    }
+    count(&world.meter, 7);
+    world.flusher.finish().await;
+    let Counted { entries, refused, batches, failures, .. } = world.meter.counted();
+    assert_eq!((entries, refused, batches, failures), (0, 2, 4, 4));
+    assert_eq!(*world.store.added.lock().unwrap(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_too_long_is_tried_in_smaller_parts_and_later_in_greater_ones() {
+    let mut world = world_with(Meter::default(), |told| Told { rows_max: 2_500, ..told });
+    for number in 0..10_000 {
+        count(&world.meter, number);
+    }
+    let mut sizes = Vec::new();
+    while sizes.iter().sum::<u64>() < 15_000 {
+        sizes.push(world.tries.recv().await.unwrap().1);
+    }
+    // Those that failed are there twice. The size grows again, which fails, and is halved.
+    assert_eq!(sizes, [5_000, 2_500, 2_500, 5_000]);
+    world.flusher.finish().await;
+    let Counted { entries, failures, .. } = world.meter.counted();
+    assert_eq!((*world.store.added.lock().unwrap(), entries, failures), (10_000, 0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_that_alone_takes_too_long_is_kept_and_tried_again() {
+    let mut world = world_with(Meter::default(), |told| Told { rows_max: 0, ..told });
+    count(&world.meter, 1);
+    for number in 1..=20 {
+        assert_eq!(world.tries.recv().await, Some((number, 1, 1)));
+        assert_eq!(world.meter.counted().entries, 1);
+    }
 }

@@ -90,7 +90,7 @@ async fn a_principal_with_a_live_key_stays_until_that_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_key_that_has_expired_keeps_nobody_and_never_works_again() {
+async fn a_key_that_has_expired_keeps_nobody_and_never_goes_on() {
     let (_server, mut root, _) = with_ada().await;
     let soon = proto::key::Expiration::Ttl(prost_types::Duration { seconds: 0, nanos: 1_000 });
     let key = proto::Key { principal: ADA.into(), expiration: Some(soon), ..reader() };
@@ -102,8 +102,15 @@ async fn a_key_that_has_expired_keeps_nobody_and_never_works_again() {
         ..Default::default()
     };
     let update = proto::UpdateKeyRequest { key: Some(prolonged), ..Default::default() };
-    root.admin.update_key(update).await.unwrap();
-    assert_eq!(root.ask(&secret, &[], "").await.reason(), DenyReason::Disabled);
+    let head = root.head().await;
+    not_found(root.admin.update_key(update).await);
+    let rotate = proto::RotateKeyRequest { name: KEY.into(), ..Default::default() };
+    not_found(root.admin.rotate_key(rotate).await);
+    assert_eq!(root.head().await, head);
+    assert_eq!(root.ask(&secret, &[], "").await.reason(), DenyReason::Expired);
+    // What is left of it can be ended.
+    revoke(&mut root).await;
+    assert_eq!(root.ask(&secret, &[], "").await.reason(), DenyReason::Revoked);
 }
 
 #[tokio::test]

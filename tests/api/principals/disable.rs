@@ -56,6 +56,50 @@ async fn every_key_of_a_disabled_principal_is_denied_from_the_next_call_on() {
 }
 
 #[tokio::test]
+async fn a_personal_key_dies_with_its_person_and_a_teams_key_lives_on_whoever_minted_it() {
+    let (_server, mut root, personal) = with_ada().await;
+    let web = "workspaces/acme/principals/web";
+    let team = proto::Principal {
+        kind: proto::PrincipalKind::Team.into(),
+        role: "observer".into(),
+        ..Default::default()
+    };
+    let team = proto::CreatePrincipalRequest {
+        parent: "workspaces/acme".into(),
+        principal_id: "web".into(),
+        principal: Some(team),
+        ..Default::default()
+    };
+    root.admin.create_principal(team).await.unwrap();
+    let mut of_team = vec![key_of(&mut root, web, "web").await];
+    let minted = CreateKeyRequest {
+        parent: "workspaces/acme".into(),
+        key: Some(proto::Key { principal: web.into(), ..reader() }),
+        minting_key: "workspaces/acme/keys/ci".into(),
+        ..Default::default()
+    };
+    of_team.push(root.admin.create_key(minted).await.unwrap().into_inner().secret);
+
+    root.admin.disable_principal(request(ADA)).await.unwrap();
+    assert!(!is_active(&mut root, &personal).await);
+    for secret in &of_team {
+        assert!(is_active(&mut root, secret).await, "it is the team's");
+    }
+    let revoke =
+        proto::RevokeKeyRequest { name: "workspaces/acme/keys/ci".into(), ..Default::default() };
+    root.admin.revoke_key(revoke).await.unwrap();
+    let delete = proto::DeletePrincipalRequest { name: ADA.into(), ..Default::default() };
+    root.admin.delete_principal(delete).await.unwrap();
+    for secret in &of_team {
+        assert!(is_active(&mut root, secret).await, "it is the team's");
+    }
+    root.admin.disable_principal(request(web)).await.unwrap();
+    for secret in &of_team {
+        assert!(!is_active(&mut root, secret).await);
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_principal_gets_no_keys() {
     let (_server, mut root, _) = with_ada().await;
     let disabled = root.admin.disable_principal(request(ADA)).await.unwrap().into_inner();

@@ -183,3 +183,19 @@ async fn a_caller_without_the_scope_is_refused_before_anything_is_looked_at() {
     let refusal = nobody.admin.get_usage(GetUsageRequest::default()).await;
     refused(refusal, tonic::Code::Unauthenticated, "CREDENTIALS_MISSING");
 }
+
+#[tokio::test]
+async fn what_a_rate_limit_refuses_is_a_use_that_was_denied_for_it() {
+    let window = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
+    let limit = proto::RateLimit { name: "all".into(), quota: 2, window, ..Default::default() };
+    let plan = proto::Plan { name: "small".into(), key_limits: vec![limit], ..Default::default() };
+    let policy = proto::Policy { plans: vec![plan], ..policy() };
+    let (_server, mut root) = counting_under(policy).await;
+    let key = proto::Key { plan: "small".into(), ..reader() };
+    let secret = root.create_key("acme", "ci", key).await.secret;
+    for _ in 0..5 {
+        root.ask(&secret, &["sites:read"], "").await;
+    }
+    let whole = with_calls(&mut root, ACME, 5).await;
+    assert_eq!(outcomes(&whole), [(DenyReason::Unspecified, 2), (DenyReason::RateLimited, 3)]);
+}

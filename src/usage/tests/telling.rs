@@ -1,0 +1,79 @@
+//! What the log is told.
+
+use std::{io, sync::Mutex};
+
+use super::{
+    super::{Counted, flush::Told},
+    *,
+};
+use crate::domain::ports::StoreError;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of the log after each turn of the flusher.
+fn lines(turns: Vec<(Result<(), StoreError>, Counted)>) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut told = Told::default();
+        for (written, counted) in turns {
+            told.tell(&written, counted);
+        }
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(|line| line.trim_start().chars().take(40).collect()).collect()
+}
+
+fn failed() -> Result<(), StoreError> {
+    Err(StoreError::Unavailable("on purpose".into()))
+}
+
+/// After so many calls that had no room.
+fn beyond(coarsened: u64, dropped: u64) -> Counted {
+    Counted { coarsened, dropped, ..Counted::default() }
+}
+
+const FAILED: &str = "WARN what is counted cannot be written; ";
+const FULL: &str = "WARN there is no room for more that is c";
+const AGAIN: &str = "INFO what is counted is written again";
+
+#[test]
+fn a_failure_is_told_when_it_begins_and_when_it_is_over() {
+    let none = beyond(0, 0);
+    let turns = [Ok(()), failed(), failed(), Ok(()), Ok(()), failed()];
+    let turns = turns.map(|written| (written, none)).into();
+    assert_eq!(lines(turns), [FAILED, AGAIN, FAILED]);
+}
+
+#[test]
+fn that_there_is_no_room_is_told_once_each_time_that_it_comes_to_be_so() {
+    let full = vec![
+        (Ok(()), beyond(0, 0)),
+        (failed(), beyond(0, 0)),
+        (failed(), beyond(1, 0)),
+        (failed(), beyond(5, 0)),
+        // Nothing was asked for a while, and it is full all the same.
+        (failed(), beyond(5, 0)),
+        (failed(), beyond(5, 1)),
+        (Ok(()), beyond(5, 1)),
+        (Ok(()), beyond(6, 1)),
+    ];
+    assert_eq!(lines(full), [FAILED, FULL, AGAIN, FULL]);
+}

@@ -1,6 +1,6 @@
 //! The composition root: the one place that knows every part.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use ring::rand::SystemRandom;
 use tokio::net::TcpListener;
@@ -11,10 +11,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     admin::{Admin, AdminError},
     back::{Back, Drained},
-    cache::{Bounds, Cache},
-    checkpoints::Tally,
+    cache::Cache,
     clock::{SystemClock, SystemStopwatch},
-    config::{CacheSettings, InvalidSettings, ServerSettings, Settings},
+    config::{InvalidSettings, ServerSettings, Settings},
     domain::{
         ports::{Clock, StoreError},
         secret::Keyring,
@@ -45,7 +44,7 @@ mod usage;
 mod waiting;
 
 pub use checkpoints::public_keys;
-use coherence::{Coherent, Member};
+use coherence::{Coherent, Member, cache_bounds};
 pub use database::open_database;
 use limits::Limits;
 pub use metrics::tell_metrics;
@@ -139,21 +138,12 @@ pub struct App {
     introspection: Arc<Introspection>,
     cache: Arc<Cache>,
     usage: Arc<Meter>,
-    checkpoints: Arc<Tally>,
+    checkpoints: Arc<crate::checkpoints::Tally>,
+    limits: Arc<crate::limits::Tally>,
     keeping: Keeping,
     /// Until the end it is kept reached.
     _redis: Option<DropGuard>,
     back: Back,
-}
-
-/// How the settings bound the cache.
-fn cache_bounds(settings: &Settings) -> Bounds {
-    let CacheSettings { max_bytes, max_loads, load_wait_ms } = settings.cache;
-    Bounds {
-        bytes_max: max_bytes,
-        loads_max: max_loads,
-        load_wait: Duration::from_millis(load_wait_ms),
-    }
 }
 
 /// Opens the database, brings its schema to this version where the settings say so and reads the
@@ -204,8 +194,8 @@ impl App {
         let Limits { limiter, until_dropped: redis } =
             Limits::new(&settings.limits, sharing, back.handle())?;
         let time = Arc::clone(&clock);
-        let introspection =
-            Introspection::new(keyring, keys, clock, limiter).counted_by(Arc::clone(&usage) as _);
+        let introspection = Introspection::new(keyring, keys, clock, Arc::clone(&limiter) as _)
+            .counted_by(Arc::clone(&usage) as _);
         let introspection = Arc::new(introspection);
         let installing = Arc::clone(&admin);
         back.run(async move { installing.install().await }).await?.map_err(AppError::Install)?;
@@ -220,6 +210,7 @@ impl App {
             cache,
             usage,
             checkpoints: Arc::default(),
+            limits: limiter,
             keeping,
             _redis: redis,
             back,

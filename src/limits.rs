@@ -7,10 +7,13 @@
 
 mod counter;
 mod local;
+mod lot;
+mod pace;
 mod redis;
 mod shared;
 mod stock;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +23,7 @@ pub use counter::{Batch, Counter, Gone, Order};
 pub use local::Local;
 pub use redis::{InvalidUrl, Redis};
 pub use shared::Shared;
+pub use tally::{CounterTallied, Tallied, Tally};
 
 use crate::domain::limit::{CannotTell, Charge, Limiter, Population, Verdict};
 

@@ -23,7 +23,7 @@ use prometheus::Registry;
 use tokio::{net::TcpListener, runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{cache::Cache, checkpoints::Tally, replica::Replica, usage::Meter};
+use crate::{cache::Cache, checkpoints, limits, replica::Replica, usage::Meter};
 use pages::Pages;
 
 /// The version of this program.
@@ -48,8 +48,10 @@ pub struct Sources {
     pub cache: Arc<Cache>,
     /// What counts how keys are used.
     pub usage: Arc<Meter>,
+    /// What counts the rate limits.
+    pub limits: Arc<limits::Tally>,
     /// What counts the checkpoints of the log.
-    pub checkpoints: Arc<Tally>,
+    pub checkpoints: Arc<checkpoints::Tally>,
     /// None: there are no other replicas.
     pub replica: Option<Arc<Replica>>,
 }

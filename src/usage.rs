@@ -27,7 +27,7 @@ pub use forget::Forgetter;
 use crate::domain::usage::{CountUses, Use};
 use tally::{Limits, Tally};
 
-/// Entries of secrets that are kept until they are written, some 400 bytes each: one for each
+/// Entries of secrets that are kept until they are written, some 300 bytes each: one for each
 /// secret, hour and outcome.
 pub const SECRETS_MAX: usize = 1_000_000;
 /// Entries of workspaces alone: one for each workspace, hour and outcome.

@@ -129,49 +129,73 @@ async fn replicas_together_let_no_more_through_than_the_limit_and_hardly_less() 
     assert!(passed >= most * 95 / 100, "{passed} of {most}");
 }
 
-#[tokio::test]
-async fn redis_gives_batches_within_the_rate_and_takes_them_back() {
+/// What is given of this rate, again and again.
+async fn given(rate: Rate, orders: &[(u64, u64, u64)]) -> Vec<Batch> {
     let replica = Replica::start(&url(), LONG).await;
-    let hour = Duration::from_hours(1);
-    let rate = Rate::from(&limit(10, hour, 0));
     let id = key().to_string();
-    let take = |least, most, back| {
-        let order = Order { limit: id.clone(), rate, least, most, back };
-        let redis = Arc::clone(&replica.redis);
-        async move { redis.take(&order).await.unwrap() }
-    };
-    let given = |taken, remaining| Batch { taken, remaining, wait: Duration::ZERO };
-    assert_eq!(take(1, 4, 0).await, given(4, 6));
-    assert_eq!(take(1, 100, 0).await, given(6, 0));
-    let Batch { taken, remaining, wait } = take(2, 5, 0).await;
-    assert_eq!((taken, remaining), (0, 0));
-    assert!(wait <= hour / 5 && wait > hour / 5 - LONG, "{wait:?}");
-    assert_eq!(take(1, 1, 3).await, given(1, 2));
-    let least = take(3, 5, 0).await;
-    assert_eq!((least.taken, least.remaining), (0, 2));
-    // What is given back twice is not more than there is.
-    assert_eq!(take(1, 1, 100).await, given(1, 9));
+    let mut batches = Vec::new();
+    for &(slack, least, most) in orders {
+        let order = Order { rate, slack, least, most };
+        batches.push(replica.redis.take(&id, &order).await.unwrap());
+    }
+    batches
+}
+
+/// In an hour nothing comes back while a test runs, but for a part of one.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Sees to it that so much was given, and that these are the levels, but for what comes back of
+/// one.
+#[track_caller]
+fn are(batches: &[Batch], expected: &[(u64, u64)]) {
+    assert_eq!(batches.len(), expected.len());
+    for (batch, (taken, level)) in batches.iter().zip(expected) {
+        assert_eq!(batch.taken, *taken, "{batches:?}");
+        let level = level * 1_000_000;
+        assert!((level.saturating_sub(999_999)..=level).contains(&batch.level), "{batches:?}");
+    }
+}
+
+#[tokio::test]
+async fn redis_gives_from_the_least_to_the_most_and_no_more_than_there_is() {
+    let orders = [(0, 1, 4), (0, 7, 9), (0, 1, 100), (0, 2, 5), (0, 1, 1)];
+    let batches = given(Rate::from(&limit(10, HOUR, 0)), &orders).await;
+    are(&batches, &[(4, 4), (0, 4), (6, 10), (0, 10), (0, 10)]);
+}
+
+#[tokio::test]
+async fn redis_keeps_back_what_comes_back_while_a_batch_is_held() {
+    let rate = Rate::from(&limit(10, HOUR, 0));
+    // Nothing is kept back for what is not held, nor for a batch that is not given.
+    let batches = given(rate, &[(3, 8, 8), (0, 10, 10), (3, 1, 1)]).await;
+    are(&batches, &[(0, 3), (10, 10), (0, 10)]);
+    // What was taken before counts, too.
+    let batches = given(rate, &[(3, 1, 2), (3, 1, 100), (0, 1, 1)]).await;
+    are(&batches, &[(2, 5), (5, 10), (0, 10)]);
+    let batches = given(rate, &[(0, 4, 4), (3, 1, 1)]).await;
+    are(&batches, &[(4, 4), (1, 5)]);
 }
 
 #[tokio::test]
 async fn the_largest_rates_are_counted_exactly_too() {
-    let replica = Replica::start(&url(), LONG).await;
     let (most, year) = (1_000_000_000, Duration::from_hours(366 * 24));
     let rate = Rate::from(&limit(1, year, most));
-    let take = |least, most| {
-        let order =
-            Order { limit: "largest".to_owned() + &key().to_string(), rate, least, most, back: 0 };
-        let redis = Arc::clone(&replica.redis);
-        async move {
-            let first = redis.take(&order).await.unwrap();
-            (first, redis.take(&Order { least: 1, most: 1, ..order }).await.unwrap())
-        }
+    are(&given(rate, &[(0, most, most), (0, 1, 1)]).await, &[(most, most), (0, most)]);
+    let orders = [(0, 1, most - 1), (0, 1, 1), (0, 1, 1)];
+    are(&given(rate, &orders).await, &[(most - 1, most - 1), (1, most), (0, most)]);
+}
+
+#[tokio::test]
+async fn a_limit_that_becomes_less_keeps_what_was_taken() {
+    let replica = Replica::start(&url(), LONG).await;
+    let id = key().to_string();
+    let take = async |quota, burst| {
+        let rate = Rate::from(&limit(quota, HOUR, burst));
+        let order = Order { rate, slack: 0, least: 1, most: burst };
+        replica.redis.take(&id, &order).await.unwrap()
     };
-    let (first, second) = take(most, most).await;
-    assert_eq!((first.taken, first.remaining, second.taken), (most, 0, 0));
-    assert!(second.wait <= year && second.wait > year - LONG, "{:?}", second.wait);
-    let (first, second) = take(1, most - 1).await;
-    assert_eq!((first.taken, first.remaining, second.taken), (most - 1, 1, 1));
+    let batches = [take(50, 50).await, take(5, 20).await, take(5, 51).await];
+    are(&batches, &[(50, 50), (0, 50), (1, 51)]);
 }
 
 #[tokio::test]

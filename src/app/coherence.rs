@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::AppError;
 use crate::{
     back::Back,
-    cache::{Announced, Coherence, SoleOwner},
+    cache::{Announced, Bounds, Coherence, SoleOwner},
     clock::{SystemClock, SystemStopwatch},
-    config::{ReplicaSettings, Settings},
+    config::{CacheSettings, ReplicaSettings, Settings},
     domain::{
         name::Id,
         ports::{Clock, Records, StoreError},
@@ -116,4 +116,14 @@ fn following(settings: &ReplicaSettings) -> Following {
 pub(super) fn new_id() -> Result<Id, StoreError> {
     let id = uuid::Uuid::now_v7().to_string().parse();
     id.map_err(|_| StoreError::Corrupt("a UUID is no identifier".to_owned()))
+}
+
+/// How the settings bound the cache.
+pub(super) fn cache_bounds(settings: &Settings) -> Bounds {
+    let CacheSettings { max_bytes, max_loads, load_wait_ms } = settings.cache;
+    Bounds {
+        bytes_max: max_bytes,
+        loads_max: max_loads,
+        load_wait: Duration::from_millis(load_wait_ms),
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::SystemStopwatch,
     config::{LimitSettings, WithoutRedis},
     domain::limit::Limiter,
-    limits::{Alone, InvalidUrl, Local, Redis, Refuse, Shared},
+    limits::{Alone, InvalidUrl, Local, Redis, Refuse, Shared, Tally},
     replica::Replica,
 };
 
@@ -18,7 +18,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who keeps count, and until when.
 pub(super) struct Limits {
-    pub(super) limiter: Arc<dyn Limiter>,
+    pub(super) limiter: Arc<Tally>,
     /// Until it is dropped, Redis is kept reached.
     pub(super) until_dropped: Option<DropGuard>,
 }
@@ -38,25 +38,34 @@ impl Limits {
         let LimitSettings { redis_url, redis_timeout_ms, without_redis } = settings;
         let stopwatch = Arc::new(SystemStopwatch);
         let Some(replica) = replica else {
-            let limiter = Arc::new(Local::new(stopwatch, Arc::new(Alone)));
-            return Ok(Self { limiter, until_dropped: None });
+            let local = Arc::new(Local::new(stopwatch, Arc::new(Alone)));
+            let limiter = Tally::new(Arc::clone(&local) as _, Some(local), None);
+            return Ok(Self { limiter: Arc::new(limiter), until_dropped: None });
         };
-        let otherwise: Arc<dyn Limiter> = match without_redis {
-            WithoutRedis::Refuse => Arc::new(Refuse),
+        let local = match without_redis {
+            WithoutRedis::Refuse => None,
             WithoutRedis::Divide => {
                 replica.keep_count(COUNT_INTERVAL, back);
-                Arc::new(Local::new(Arc::clone(&stopwatch) as _, Arc::clone(replica) as _))
+                let local = Local::new(Arc::clone(&stopwatch) as _, Arc::clone(replica) as _);
+                Some(Arc::new(local))
             }
         };
+        let otherwise = match &local {
+            None => Arc::new(Refuse) as Arc<dyn Limiter>,
+            Some(local) => Arc::clone(local) as _,
+        };
         if redis_url.is_empty() {
-            return Ok(Self { limiter: otherwise, until_dropped: None });
+            let limiter = Arc::new(Tally::new(otherwise, local, None));
+            return Ok(Self { limiter, until_dropped: None });
         }
         let patience = Duration::from_millis(*redis_timeout_ms);
         let redis = Redis::new(redis_url.reveal(), patience)?;
         let (redis, stop) = (Arc::new(redis), CancellationToken::new());
         let (keeping, stopped) = (Arc::clone(&redis), stop.clone());
         back.spawn(async move { keeping.keep(stopped).await });
-        let limiter = Arc::new(Shared::new(redis, otherwise, stopwatch, back.clone()));
+        let shared = Shared::new(redis, otherwise, stopwatch, back.clone());
+        let limiter = Tally::new(Arc::new(shared.clone()), local, Some(shared));
+        let limiter = Arc::new(limiter);
         Ok(Self { limiter, until_dropped: Some(stop.drop_guard()) })
     }
 }

@@ -36,6 +36,7 @@ impl App {
             telemetry.watch(Sources {
                 cache: Arc::clone(&self.cache),
                 usage: Arc::clone(&self.usage),
+                limits: Arc::clone(&self.limits),
                 checkpoints: Arc::clone(&self.checkpoints),
                 replica: self.replica().map(Arc::clone),
             });

@@ -17,34 +17,38 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// What the names of its entries begin with.
 const PREFIX: &str = "keyward:limit:";
 
-/// Gives a batch of a limit, by the time of Redis. How much was taken is kept in millionths and
-/// comes back evenly; what cannot be said exactly is rounded so that less is given.
+/// Gives a batch of a limit, by the time of Redis. The level is kept in millionths and falls
+/// evenly; what cannot be said exactly is rounded so that less is given.
+///
+/// All numbers are doubles, which are exact up to 2⁵³, some 9 × 10¹⁵. Bursts are at most 10⁹, so
+/// levels at most 10¹⁵; the time is 1.8 × 10¹⁵ µs. What has come back takes three roundings, each
+/// by 2⁻⁵³ at the most: of what is less than the level, and so matters, they make up less than one
+/// millionth, which is taken off.
 const TAKE: &str = r"
 local quota, window, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local least, most, back = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local slack, least, most = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local kept = redis.call('HMGET', KEYS[1], 'used', 'at')
 local used, at = tonumber(kept[1] or 0), tonumber(kept[2] or now)
 if now > at then
-  used = used - math.max(0, math.floor((now - at) * quota / window * 1000000) - 1)
+  local back = math.floor((now - at) * quota / window * 1000000) - 1
+  used = math.max(0, used - math.max(0, back))
 end
-used = math.max(0, used - back * 1000000)
-local taken = math.min(most, math.floor((burst * 1000000 - used) / 1000000))
+local level = math.max(used, slack * 1000000)
+local taken = math.min(most, math.floor((burst * 1000000 - level) / 1000000))
 if taken < least then taken = 0 end
-local function micros(millionths)
-  return math.min(9e15, math.ceil(millionths * window / quota / 1000000))
+if taken > 0 then
+  level = level + taken * 1000000
+  used = level
 end
 -- A clock that was set back must not keep anything from coming back until then.
-if taken > 0 or back > 0 or now < at then
-  used = used + taken * 1000000
+if taken > 0 or now < at then
   redis.call('HSET', KEYS[1], 'used', string.format('%.0f', used), 'at', string.format('%.0f', now))
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(micros(used) / 1000) + 1000))
+  local micros = used * window / quota / 1000000
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.min(9e12, math.ceil(micros / 1000)) + 1000))
 end
-local wait = 0
-if taken == 0 then wait = micros(used + (least - burst) * 1000000) end
-local left = math.max(0, math.floor((burst * 1000000 - used) / 1000000))
-return {string.format('%.0f', taken), string.format('%.0f', left), string.format('%.0f', wait)}
+return {string.format('%.0f', taken), string.format('%.0f', level)}
 ";
 
 /// It is no address of a Redis server. It is not repeated: there may be a password in it.
@@ -127,19 +131,17 @@ impl Counter for Redis {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    async fn take(&self, order: &Order) -> Result<Batch, Gone> {
+    async fn take(&self, limit: &str, order: &Order) -> Result<Batch, Gone> {
         let mut connection = self.connection().ok_or(Gone)?;
-        let Order { limit, rate, least, most, back } = order;
+        let Order { rate, slack, least, most } = order;
         let (quota, window) = rate.parts();
         // Rounded up, so that less is given.
         let window = window.as_nanos().div_ceil(1_000);
         let window = u64::try_from(window).unwrap_or(u64::MAX);
         let mut call = self.script.key(format!("{PREFIX}{limit}"));
-        let call = call.arg(quota).arg(window).arg(rate.burst()).arg(least).arg(most).arg(back);
-        match call.invoke_async::<(u64, u64, u64)>(&mut connection).await {
-            Ok((taken, remaining, wait)) => {
-                Ok(Batch { taken, remaining, wait: Duration::from_micros(wait) })
-            }
+        let call = call.arg(quota).arg(window).arg(rate.burst()).arg(slack).arg(least).arg(most);
+        match call.invoke_async::<(u64, u64)>(&mut connection).await {
+            Ok((taken, level)) => Ok(Batch { taken, level }),
             Err(error) => {
                 if self.set(None) {
                     warn(&error);

@@ -1,64 +1,69 @@
-//! What a replica has in hand of a limit that all share: taken in batches, used one by one.
-//!
-//! A batch is what comes back in [`HOLD_MAX`], a quarter of the burst at the most. It lapses after
-//! that time, and is given back. So that what is held cannot add to a full burst, the burst is
-//! less by as much where more than one is held.
+//! What a replica has in hand of a limit that all share, and who waits for more.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::counter::{Batch, Order};
+use super::{
+    counter::{Batch, Gone, Order},
+    lot::Lot,
+    pace::Pace,
+};
 use crate::domain::{
-    limit::{Rate, Wait},
+    limit::{Bucket, Rate, Wait},
     time::Moment,
 };
 
-/// How long a batch is held at the most.
-const HOLD_MAX: Duration = Duration::from_millis(100);
-/// The part of a burst that is held at the most.
-const BURST_PART: u64 = 4;
-/// How long at the least nothing is asked for after a refusal.
+/// How long at the least nothing is ordered after a refusal.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// How batches of a rate are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lot {
-    /// How much is taken ahead at the most.
-    pub(super) most: u64,
-    /// How long it is held.
-    pub(super) hold: Duration,
-    /// By how much the burst is less.
-    pub(super) slack: u64,
-}
-
-impl Lot {
-    pub(super) fn of(rate: Rate) -> Self {
-        let part = rate.time_of(rate.burst()) / u32::try_from(BURST_PART).unwrap_or(1);
-        let hold = HOLD_MAX.min(part);
-        match rate.comes_back_in(hold) {
-            0 | 1 => Self { most: 1, hold, slack: 0 },
-            most => Self { most, hold, slack: most + 1 },
-        }
-    }
-}
-
 /// What is known of one limit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stock {
-    /// Oldest first, each with the moment at which it lapses.
+    /// By which all of it was taken.
+    rate: Rate,
+    lot: Lot,
+    /// What is in hand, each with the moment from which it can no longer be used, soonest first.
     lots: VecDeque<(u64, Moment)>,
-    /// How much has lapsed and was not given back yet.
-    lapsed: u64,
-    /// How much was used since the last order.
-    used: u64,
-    /// How much was left at the last answer, and when it was asked for.
-    left: Option<(u64, Moment)>,
-    /// So much or more is refused until then.
-    dry: Option<(u64, Moment)>,
-    /// Who waits for the order that is on its way, and for how much, in the order in which they
-    /// came; told by being dropped. None: there is none.
-    waiting: Option<VecDeque<(u64, oneshot::Sender<()>)>>,
+    pace: Pace,
+    /// What the counter said, as if nobody had taken anything since: there is no more than that.
+    seen: Bucket,
+    /// So much or more, beyond what is in hand, is not ordered until then.
+    pause: Option<(u64, Moment)>,
+    /// In the order in which they came.
+    waiting: VecDeque<Waiter>,
+    /// Whether an order is on its way.
+    is_asking: bool,
+}
+
+/// A call that waits for its cost.
+#[derive(Debug)]
+struct Waiter {
+    rate: Rate,
+    cost: u64,
+    /// A moment at which it was there.
+    since: Moment,
+    tell: oneshot::Sender<Told>,
+}
+
+/// What a call is told that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The cost is its own.
+    Granted(Grant),
+    /// It cannot be had now.
+    Refused(Wait),
+    /// The counter does not answer.
+    Gone,
+}
+
+/// What one call may use, whenever it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    rate: Rate,
+    cost: u64,
+    /// From when on it is no use to others.
+    until: Moment,
 }
 
 /// Whether a cost can be taken of what is in hand.
@@ -70,34 +75,84 @@ pub(super) enum Hand {
 }
 
 impl Stock {
-    /// How much is in hand, once what has lapsed is put aside.
-    pub(super) fn in_hand(&mut self, now: Moment) -> u64 {
+    /// Of which nothing is in hand.
+    pub(super) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            lot: Lot::of(rate),
+            lots: VecDeque::new(),
+            pace: Pace::default(),
+            seen: Bucket::full(rate),
+            pause: None,
+            waiting: VecDeque::new(),
+            is_asking: false,
+        }
+    }
+
+    /// Whether any of it can be held.
+    pub(super) fn can_be_held(&self) -> bool {
+        self.lot.most > 0
+    }
+
+    /// How much is in hand, once what has lapsed is thrown away.
+    fn in_hand(&mut self, now: Moment) -> u64 {
         while let Some((amount, _)) = self.lots.pop_front_if(|(_, until)| *until <= now) {
-            self.lapsed += amount;
+            self.pace.lapsed(amount);
         }
         self.lots.iter().map(|(amount, _)| amount).sum()
     }
 
+    /// How much of what is in hand was taken by this rate.
+    fn in_hand_by(&mut self, rate: Rate, now: Moment) -> u64 {
+        if rate == self.rate { self.in_hand(now) } else { 0 }
+    }
+
     pub(super) fn look(&mut self, rate: Rate, cost: u64, now: Moment) -> Hand {
+        if rate != self.rate {
+            // Nothing that is known of the old one is of use; who waits is still told.
+            let waiting = std::mem::take(&mut self.waiting);
+            *self = Self { waiting, is_asking: self.is_asking, ..Self::new(rate) };
+        }
         if cost > rate.burst() {
             return Hand::Refused(Wait::Forever);
         }
-        if self.in_hand(now) >= cost {
+        let in_hand = self.in_hand(now);
+        // Nobody is overtaken.
+        if self.waiting.is_empty() && cost <= in_hand {
             return Hand::Enough;
         }
-        match self.dry {
-            Some((least, until)) if cost >= least && now < until => {
-                Hand::Refused(Wait::For(until.since(now)))
-            }
-            _ => Hand::TooLittle,
+        let lacking = cost.saturating_sub(in_hand).max(1);
+        let pause = self.pause.filter(|(least, _)| lacking >= *least);
+        let pause = pause.map(|(_, until)| until.since(now)).filter(|pause| !pause.is_zero());
+        match self.seen.wait(rate, lacking, now).max(pause.map(Wait::For)) {
+            Some(wait) => Hand::Refused(wait),
+            None => Hand::TooLittle,
         }
     }
 
     /// Uses so much of what is in hand.
     pub(super) fn use_up(&mut self, cost: u64) {
-        self.used = self.used.saturating_add(cost);
-        let mut left = cost;
-        while let Some((amount, _)) = self.lots.front_mut().filter(|_| left > 0) {
+        self.take_out(cost);
+        self.pace.used(cost);
+    }
+
+    /// What is to be ordered before all is gone that is in hand.
+    pub(super) fn restock(&mut self, now: Moment) -> Option<Order> {
+        let (in_hand, most) = (self.in_hand(now), self.pace.ahead(self.lot, now));
+        let can_be_had = self.pause.is_none_or(|(_, until)| until <= now);
+        (in_hand < most / 2 && can_be_had && !self.is_asking).then(|| {
+            self.is_asking = true;
+            let (rate, Lot { slack, .. }) = (self.rate, self.lot);
+            Order { rate, slack, least: 1, most: most - in_hand }
+        })
+    }
+
+    /// Takes so much out of what is in hand, and tells the moment from which the first of it cannot
+    /// be used.
+    fn take_out(&mut self, cost: u64) -> Option<Moment> {
+        let (mut left, mut first) = (cost, None);
+        while let Some((amount, until)) = self.lots.front_mut().filter(|_| left > 0) {
+            first = first.or(Some(*until));
             let part = left.min(*amount);
             *amount -= part;
             left -= part;
@@ -105,106 +160,161 @@ impl Stock {
                 self.lots.pop_front();
             }
         }
+        first
     }
 
-    /// Whether it is worth taking more before it is needed.
-    pub(super) fn is_low(&mut self, rate: Rate, now: Moment) -> bool {
-        let busy = self.used.min(Lot::of(rate).most);
-        busy > 1
-            && self.waiting.is_none()
-            && self.dry.is_none_or(|(_, until)| until <= now)
-            && self.in_hand(now) < busy / 2
+    fn put_in(&mut self, amount: u64, until: Moment) {
+        let place = self.lots.partition_point(|(_, other)| *other <= until);
+        self.lots.insert(place, (amount, until));
     }
 
-    /// Waits for the order that is on its way; where there is none, this one is to be sent.
-    pub(super) fn order(
+    /// Takes back what a call did not use after all.
+    pub(super) fn put_back(&mut self, grant: Grant, now: Moment) {
+        let Grant { rate, cost, until } = grant;
+        if rate == self.rate {
+            self.pace.unused(cost);
+            if now < until {
+                self.put_in(cost, until);
+            }
+        }
+    }
+
+    /// Waits for so much. The order, if any, is to be sent.
+    pub(super) fn wait(
         &mut self,
-        limit: &str,
         rate: Rate,
         cost: u64,
         now: Moment,
-    ) -> (oneshot::Receiver<()>, Option<Order>) {
+    ) -> (oneshot::Receiver<Told>, Option<Order>) {
         let (tell, told) = oneshot::channel();
-        if let Some(waiting) = &mut self.waiting {
-            waiting.push_back((cost, tell));
-            return (told, None);
-        }
-        self.waiting = Some(VecDeque::from([(cost, tell)]));
-        (told, Some(self.next(limit, rate, cost, cost, now)))
+        self.waiting.push_back(Waiter { rate, cost, since: now, tell });
+        (told, self.next(now))
     }
 
-    /// An order by which at least a cost, and better all that is wanted, can be taken.
-    fn next(&mut self, limit: &str, rate: Rate, cost: u64, wanted: u64, now: Moment) -> Order {
-        let lot = Lot::of(rate);
-        let in_hand = self.in_hand(now);
+    /// What is to be ordered for those who wait.
+    fn next(&mut self, now: Moment) -> Option<Order> {
+        self.waiting.retain(|waiter| !waiter.tell.is_closed());
+        let &Waiter { rate, cost, .. } = self.waiting.front().filter(|_| !self.is_asking)?;
+        self.is_asking = true;
+        let in_hand = self.in_hand_by(rate, now);
         let least = cost.saturating_sub(in_hand).max(1);
-        // As much as was used since the last time, and again as much: a limit that is seldom used
-        // is not held by anybody.
-        let ahead = lot.most.min(self.used.saturating_mul(2)).saturating_sub(in_hand);
-        let wanted = wanted.saturating_sub(in_hand);
-        let back = std::mem::take(&mut self.lapsed);
-        self.used = 0;
-        let burst = rate.burst() - lot.slack.min(rate.burst());
-        // What would never pass with less at once may have all.
-        let rate = if cost > burst { rate } else { rate.with_burst(burst) };
-        let most = least.max(ahead).max(wanted).min(rate.burst());
-        Order { limit: limit.to_owned(), rate, least, most, back }
+        let Lot { slack, .. } = Lot::of(rate);
+        if least > rate.burst().saturating_sub(slack) {
+            // More than there ever is with slack: it is for this one alone.
+            return Some(Order { rate, slack: 0, least, most: least });
+        }
+        let alike = self.waiting.iter().take_while(|waiter| waiter.rate == rate);
+        let wanted = alike.map(|waiter| waiter.cost).fold(0, u64::saturating_add);
+        let ahead = if rate == self.rate { self.pace.ahead(self.lot, now) } else { 0 };
+        let most = wanted.saturating_add(ahead).saturating_sub(in_hand);
+        Some(Order { rate, slack, least, most: most.clamp(least, rate.burst()) })
     }
 
-    /// The order that was sent at this moment was answered; None: it was not. Whoever it is enough
-    /// for looks again; for the others the next one is to be sent, by the rate of the limit.
+    /// The order that was sent at this moment was answered. Whoever can be, is told; for the
+    /// others the next one is to be sent.
     pub(super) fn answered(
         &mut self,
         order: &Order,
-        rate: Rate,
-        batch: Option<Batch>,
+        answer: Result<Batch, Gone>,
         sent: Moment,
         now: Moment,
     ) -> Option<Order> {
-        let mut waiting = self.waiting.take().unwrap_or_default();
-        let taken = batch.map_or(0, |batch| batch.taken);
-        if taken == 0 {
-            if let Some(Batch { remaining, wait, .. }) = batch {
-                self.left = Some((remaining, sent));
-                self.dry = Some((order.least, sent.after(wait).max(now.after(PAUSE_MIN))));
+        self.is_asking = false;
+        match answer {
+            Err(Gone) => {
+                for Waiter { tell, .. } in self.waiting.drain(..) {
+                    // Who has gone needs not be told.
+                    let _ = tell.send(Told::Gone);
+                }
             }
-            // All who wait are told by this: each looks again.
-            return None;
+            Ok(batch) if batch.taken == 0 => self.refuse(order, batch, sent, now),
+            Ok(batch) => self.grant(order, batch, sent, now),
         }
-        self.left = batch.map(|batch| (batch.remaining, sent));
-        self.dry = None;
-        // From before it was sent, but so long that whoever waited for it can use it.
-        let until = sent.after(Lot::of(order.rate).hold).max(now.after(PAUSE_MIN));
-        self.lots.push_back((taken, until));
-        waiting.retain(|(_, tell)| !tell.is_closed());
-        let mut left = self.in_hand(now);
-        // Dropped, it is told.
-        while let Some((cost, _)) = waiting.pop_front_if(|(cost, _)| *cost <= left) {
-            left -= cost;
+        self.next(now)
+    }
+
+    /// Tells all of whom it is known that they cannot have what they want.
+    fn refuse(&mut self, order: &Order, batch: Batch, sent: Moment, now: Moment) {
+        let seen = Bucket::of_millionths(order.rate, batch.level, sent);
+        if order.rate == self.rate {
+            self.seen = seen;
+            self.pause = Some((order.least, now.after(PAUSE_MIN)));
         }
-        let (cost, _) = waiting.front()?;
-        let wanted = waiting.iter().map(|(cost, _)| *cost).fold(0, u64::saturating_add);
-        let (cost, given_away) = (*cost, self.in_hand(now) - left);
-        self.waiting = Some(waiting);
-        let (cost, wanted) = (cost.saturating_add(given_away), wanted.saturating_add(given_away));
-        Some(self.next(&order.limit, rate, cost, wanted, now))
+        let least = order.least.saturating_add(self.in_hand_by(order.rate, now));
+        let wait = seen.wait(order.rate, order.least, now).max(Some(Wait::For(PAUSE_MIN)));
+        let wait = wait.unwrap_or(Wait::For(PAUSE_MIN));
+        for waiter in std::mem::take(&mut self.waiting) {
+            if waiter.rate == order.rate && waiter.cost >= least {
+                let _ = waiter.tell.send(Told::Refused(wait));
+            } else {
+                self.waiting.push_back(waiter);
+            }
+        }
+        // Some may have waited behind those, and want no more than what is in hand.
+        self.hand_out(order.rate, 0, (sent, sent), now);
+    }
+
+    /// Hands out what was given, and holds the rest.
+    fn grant(&mut self, order: &Order, batch: Batch, sent: Moment, now: Moment) {
+        let hold = if order.slack == 0 { Duration::ZERO } else { Lot::of(order.rate).hold };
+        let until = sent.after(hold);
+        let rest = self.hand_out(order.rate, batch.taken, (sent, until), now);
+        if order.rate == self.rate {
+            self.seen = Bucket::of_millionths(order.rate, batch.level, sent);
+            self.pause = None;
+            if now < until && rest > 0 {
+                self.put_in(rest, until);
+            } else {
+                self.pace.lapsed(rest);
+            }
+        }
+    }
+
+    /// Hands out what is in hand, and what was ordered afresh at a moment and can be held until
+    /// another, in turn. Tells how much of the latter is left.
+    fn hand_out(
+        &mut self,
+        rate: Rate,
+        mut fresh: u64,
+        (sent, until): (Moment, Moment),
+        now: Moment,
+    ) -> u64 {
+        while let Some(&Waiter { rate: by, cost, since, .. }) = self.waiting.front() {
+            // It was there before that was ordered, or is in time to use what is held.
+            let usable = if since <= sent || now < until { fresh } else { 0 };
+            let in_hand = self.in_hand_by(rate, now);
+            if by != rate || cost > in_hand.saturating_add(usable) {
+                break;
+            }
+            let Some(Waiter { tell, .. }) = self.waiting.pop_front() else { break };
+            let part = cost.min(in_hand);
+            let of_hand = self.take_out(part);
+            let of_fresh = Some(until).filter(|_| part < cost);
+            fresh -= cost - part;
+            let until = of_hand.into_iter().chain(of_fresh).min().unwrap_or(now);
+            let grant = Grant { rate, cost, until };
+            if rate == self.rate {
+                self.pace.used(cost);
+            }
+            if let Err(Told::Granted(grant)) = tell.send(Told::Granted(grant)) {
+                self.put_back(grant, now);
+            }
+        }
+        fresh
     }
 
     /// How much can still be taken at once, by what was last heard.
-    pub(super) fn remaining(&mut self, rate: Rate, now: Moment) -> u64 {
-        let in_hand = self.in_hand(now);
-        let left = match self.left {
-            None => rate.burst(),
-            Some((left, at)) => left.saturating_add(rate.comes_back_in(now.since(at))),
-        };
-        left.saturating_add(in_hand).min(rate.burst())
+    pub(super) fn remaining(&mut self, now: Moment) -> u64 {
+        let left = self.seen.remaining(self.rate, now);
+        left.saturating_add(self.in_hand(now)).min(self.rate.burst())
     }
 
-    /// Whether nothing is lost when it is forgotten, but what has lapsed, which comes back in time.
+    /// Whether nothing of use is lost when it is forgotten.
     pub(super) fn is_idle(&self, now: Moment) -> bool {
         let over = |until: &Moment| *until <= now;
-        self.waiting.is_none()
+        self.waiting.is_empty()
+            && !self.is_asking
             && self.lots.back().is_none_or(|(_, until)| over(until))
-            && self.dry.as_ref().is_none_or(|(_, until)| over(until))
+            && self.pause.is_none_or(|(_, until)| over(&until))
     }
 }

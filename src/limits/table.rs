@@ -91,6 +91,24 @@ impl<V> Shard<V> {
         limits.iter_mut().find(|(name, _)| **name == *limit).map(|(_, value)| value)
     }
 
+    /// Does this with what is known of a limit, or with what is made where nothing is.
+    pub(super) fn with<R>(
+        &mut self,
+        holder: &str,
+        limit: &str,
+        make: impl FnOnce() -> V,
+        is_idle: impl FnMut(&V) -> bool,
+        act: impl FnOnce(&mut V) -> R,
+    ) -> R {
+        if let Some(value) = self.get_mut(holder, limit) {
+            return act(value);
+        }
+        let mut value = make();
+        let outcome = act(&mut value);
+        self.insert(holder, limit, value, is_idle);
+        outcome
+    }
+
     /// Keeps a value of a limit of which nothing is known.
     pub(super) fn insert(
         &mut self,

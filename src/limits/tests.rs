@@ -1,7 +1,10 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod counter;
 mod local;
+mod random;
 mod shared;
+mod stock;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},

@@ -8,6 +8,7 @@ use super::{Sources, VERSION};
 use crate::{
     cache::Counts,
     checkpoints::Witnessed,
+    limits::{CounterTallied, Tallied},
     replica::{Lease, Status},
     usage::Counted,
 };
@@ -34,6 +35,7 @@ pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
     instruments.of_cache();
     instruments.of_usage();
     instruments.of_checkpoints();
+    instruments.of_limits();
 }
 
 impl Instruments<'_> {
@@ -185,6 +187,49 @@ impl Instruments<'_> {
         });
     }
 
+    fn of_limits(&self) {
+        let sources = Arc::clone(self.sources);
+        self.meter
+            .u64_observable_counter("keyward.limits.decisions")
+            .with_description("Calls that have limits: within them, refused, or not to be told.")
+            .with_callback(move |counter| {
+                let Some(sources) = sources.get() else { return };
+                let Tallied { passed, refused, unknown, .. } = sources.limits.tallied();
+                for (outcome, count) in
+                    [("passed", passed), ("refused", refused), ("unknown", unknown)]
+                {
+                    counter.observe(count, &[KeyValue::new("outcome", outcome)]);
+                }
+            })
+            .build();
+        self.size(
+            "keyward.limits.holders",
+            "{holder}",
+            "Keys and workspaces of which it is remembered what was taken.",
+            |sources| sources.limits.tallied().holders,
+        );
+        let sources = Arc::clone(self.sources);
+        self.meter
+            .u64_observable_counter("keyward.limits.orders")
+            .with_description("Batches that Redis was asked for.")
+            .with_callback(move |counter| {
+                if let Some(CounterTallied { orders, .. }) = redis(&sources) {
+                    counter.observe(orders, &[]);
+                }
+            })
+            .build();
+        let sources = Arc::clone(self.sources);
+        self.meter
+            .u64_observable_gauge("keyward.limits.redis_up")
+            .with_description("1 while Redis answers, else 0.")
+            .with_callback(move |gauge| {
+                if let Some(CounterTallied { is_here, .. }) = redis(&sources) {
+                    gauge.observe(is_here.into(), &[]);
+                }
+            })
+            .build();
+    }
+
     /// A gauge of this replica; absent where there are no others.
     fn status(
         &self,
@@ -243,6 +288,10 @@ impl Instruments<'_> {
             })
             .build();
     }
+}
+
+fn redis(sources: &OnceLock<Sources>) -> Option<CounterTallied> {
+    sources.get()?.limits.tallied().counter
 }
 
 fn status(sources: &OnceLock<Sources>) -> Option<Status> {

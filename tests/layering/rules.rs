@@ -105,7 +105,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "telemetry",
-        ours: Some(&["telemetry", "cache", "checkpoints", "replica", "usage", "domain"]),
+        ours: Some(&["telemetry", "cache", "checkpoints", "limits", "replica", "usage", "domain"]),
         not_ours: &[],
         foreign: &[DATABASE, &["moka", "tonic"]],
     },

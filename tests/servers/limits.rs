@@ -8,6 +8,7 @@ use crate::{
     caller::Caller,
     fresh::Fresh,
     metrics::until,
+    metrics_reader::Metrics,
     policy,
     process::{Deployment, Serving},
     refused,
@@ -103,6 +104,13 @@ async fn furnish(root: &mut Caller, plan: &str) -> String {
     root.admin.create_key(request).await.unwrap().into_inner().secret
 }
 
+/// How many calls passed, were refused, and could not be told.
+fn decisions(metrics: &Metrics) -> [f64; 3] {
+    ["passed", "refused", "unknown"].map(|outcome| {
+        metrics.value(&format!("keyward_limits_decisions_total{{outcome=\"{outcome}\"}}"))
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_each_of_two_lets_half_of_a_limit_through() {
     let mut pair = Pair::start(&[]).await;
@@ -110,12 +118,20 @@ async fn without_redis_each_of_two_lets_half_of_a_limit_through() {
         until(serving.metrics, |told| told["replica"]["replicas"] == 2).await;
     }
     assert_eq!([pair.passed(0).await, pair.passed(1).await], [QUOTA / 2, QUOTA / 2]);
+    for serving in &pair.servings {
+        let metrics = Metrics::of(serving.metrics);
+        assert_eq!(decisions(&metrics), [QUOTA as f64 / 2.0, 1.0, 0.0]);
+        assert_eq!(metrics.value("keyward_limits_holders"), 1.0);
+        let is_of_redis = |series: &&String| series.contains("orders") || series.contains("redis");
+        assert_eq!(metrics.0.keys().find(is_of_redis), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_that_has_limits_is_let_through_where_the_settings_say_so() {
     let mut pair = Pair::start(&[("limits.without_redis", "refuse")]).await;
     refused(ask(&mut pair.roots[0], &pair.secret).await, "LIMITS_UNAVAILABLE");
+    assert_eq!(decisions(&Metrics::of(pair.servings[0].metrics)), [0.0, 0.0, 1.0]);
     let open = furnish(&mut pair.roots[0], "open").await;
     let answer = ask(&mut pair.roots[1], &open).await.unwrap().into_inner();
     assert_eq!(answer.reason(), DenyReason::Unspecified);
@@ -148,6 +164,15 @@ async fn redis_counts_for_both_and_its_password_is_in_no_log() {
     }
     passed += pair.passed(1).await + pair.passed(0).await;
     assert_eq!(passed, QUOTA);
+    let mut together = 0.0;
+    for serving in &pair.servings {
+        let metrics = Metrics::of(serving.metrics);
+        assert_eq!(metrics.value("keyward_limits_redis_up"), 1.0);
+        assert!(metrics.value("keyward_limits_orders_total") >= 1.0);
+        assert_eq!(metrics.value("keyward_limits_holders"), 1.0);
+        together += decisions(&metrics)[0];
+    }
+    assert_eq!(together, QUOTA as f64);
     let password = url.split([':', '@']).nth(2).unwrap();
     assert!(password.len() > 20);
     assert!(!pair.deployment.log().contains(password));

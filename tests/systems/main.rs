@@ -13,6 +13,7 @@ mod fsckmsft;
 #[path = "../api/support.rs"]
 #[expect(dead_code, reason = "written for the tests of the API, which use more of it")]
 mod harness;
+mod limits;
 mod managed_dev;
 mod newport;
 #[path = "../policy_file/reader.rs"]

@@ -101,6 +101,12 @@ impl Bucket {
         Self { quota: rate.quota, window: rate.window, full_at: 0 }
     }
 
+    /// Of which so many millionths of 1 were taken at that moment.
+    pub fn of_millionths(rate: Rate, taken: u64, at: Moment) -> Self {
+        let taken = u128::from(taken) * u128::from(rate.window) / 1_000_000;
+        Self { full_at: rate.time(at).saturating_add(taken), ..Self::full(rate) }
+    }
+
     /// The same under another rate: what was taken stays taken, and comes back at the new rate.
     #[must_use]
     pub fn under(self, rate: Rate, now: Moment) -> Self {

@@ -1,125 +1,18 @@
 //! Counting for all replicas, over a counter that is simulated.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use tokio::runtime::Handle;
-
-use super::{CI, Dial, SECOND, limit};
-use crate::{
-    domain::{
-        limit::{CannotTell, Charge, Limiter as _, Rate, Verdict, Wait},
-        name::KeyName,
-        policy::RateLimit,
-        replica::Stopwatch as _,
-    },
-    limits::{Batch, Counter, Gone, Order, Refuse, Shared},
+use super::{CI, SECOND, counter::Case, limit};
+use crate::domain::{
+    limit::{CannotTell, Rate, Verdict, Wait},
+    policy::RateLimit,
+    replica::Stopwatch as _,
 };
 
 const TICK: Duration = Duration::from_millis(5);
-
-/// Counts exactly, in nanoseconds times the quota.
-#[derive(Default)]
-struct Simulated {
-    dial: Arc<Dial>,
-    used: Mutex<HashMap<String, (u128, u128)>>,
-    orders: AtomicUsize,
-    is_gone: AtomicBool,
-    /// Whether it does what it is told and does not answer.
-    is_mute: AtomicBool,
-}
-
-fn units(rate: Rate, cost: u64) -> u128 {
-    u128::from(cost) * rate.parts().1.as_nanos()
-}
-
-#[async_trait]
-impl Counter for Simulated {
-    fn is_here(&self) -> bool {
-        !self.is_gone.load(SeqCst)
-    }
-
-    async fn take(&self, order: &Order) -> Result<Batch, Gone> {
-        let Order { limit, rate, least, most, back } = order;
-        // Whoever else asks meanwhile comes between.
-        tokio::task::yield_now().await;
-        if !self.is_here() {
-            return Err(Gone);
-        }
-        self.orders.fetch_add(1, SeqCst);
-        let now = self.dial.now().since_start().as_nanos();
-        let (quota, window) = rate.parts();
-        let mut all = self.used.lock().unwrap();
-        let (used, at) = all.entry(limit.clone()).or_insert((0, now));
-        *used = used.saturating_sub((now - *at) * u128::from(quota));
-        *used = used.saturating_sub(units(*rate, *back));
-        *at = now;
-        let room = units(*rate, rate.burst()).saturating_sub(*used) / window.as_nanos();
-        let mut taken = u64::try_from(room).unwrap().min(*most);
-        if taken < *least {
-            taken = 0;
-        }
-        let wanted = *used + units(*rate, *least);
-        *used += units(*rate, taken);
-        let wait = wanted.saturating_sub(units(*rate, rate.burst())).div_ceil(u128::from(quota));
-        let wait = if taken > 0 { 0 } else { u64::try_from(wait).unwrap() };
-        if self.is_mute.load(SeqCst) {
-            return Err(Gone);
-        }
-        let remaining = u64::try_from(room).unwrap() - taken;
-        Ok(Batch { taken, remaining, wait: Duration::from_nanos(wait) })
-    }
-}
-
-struct Case {
-    counter: Arc<Simulated>,
-    replicas: Vec<Shared>,
-}
-
-impl Case {
-    fn new(replicas: usize) -> Self {
-        let counter = Arc::<Simulated>::default();
-        let replica = |_| {
-            let stopwatch = Arc::clone(&counter.dial) as _;
-            Shared::new(Arc::clone(&counter) as _, Arc::new(Refuse), stopwatch, Handle::current())
-        };
-        let replicas = (0..replicas).map(replica).collect();
-        Self { counter, replicas }
-    }
-
-    fn turn(&self, by: Duration) {
-        self.counter.dial.turn(by);
-    }
-
-    fn orders(&self) -> usize {
-        self.counter.orders.load(SeqCst)
-    }
-
-    async fn take(
-        &self,
-        replica: usize,
-        key: &str,
-        limits: (&[RateLimit], &[RateLimit]),
-        cost: u64,
-    ) -> Result<Verdict, CannotTell> {
-        let key: KeyName = key.parse().unwrap();
-        let (key_limits, workspace_limits) = (limits.0.iter().collect(), limits.1.iter().collect());
-        let charge = Charge { key: &key, key_limits, workspace_limits, cost };
-        self.replicas.get(replica).unwrap().take(&charge).await
-    }
-
-    async fn passes(&self, replica: usize, limit: &RateLimit) -> bool {
-        let limits = (std::slice::from_ref(limit), &[][..]);
-        self.take(replica, CI, limits, 1).await.unwrap().wait.is_none()
-    }
-}
 
 /// No span may see more than the burst and what comes back in it.
 #[track_caller]
@@ -142,11 +35,11 @@ async fn replicas_together_let_no_more_through_than_the_limit_and_hardly_less() 
         let limit = RateLimit { window, burst, ..limit("a", quota) };
         for replicas in [1, 3] {
             let case = Case::new(replicas);
-            let (begun, mut passed) = (case.counter.dial.now(), Vec::new());
+            let (begun, mut passed) = (case.dial.now(), Vec::new());
             for _ in 0..400 {
                 for replica in 0..replicas {
                     while case.passes(replica, &limit).await {
-                        passed.push(case.counter.dial.now().since(begun));
+                        passed.push(case.dial.now().since(begun));
                     }
                 }
                 case.turn(TICK);
@@ -173,7 +66,7 @@ async fn no_span_sees_more_than_the_limit_also_when_demand_comes_and_goes() {
         let replica = usize::try_from(seed >> 20).unwrap() % 3;
         for _ in 0..(seed >> 40) % 4 * 10 {
             if case.passes(replica, &limit).await {
-                passed.push(case.counter.dial.now().since_start());
+                passed.push(case.dial.now().since_start());
             }
         }
     }
@@ -199,7 +92,7 @@ async fn a_key_that_is_refused_again_and_again_costs_no_round_trip() {
     for _ in 0..1_000 {
         case.passes(0, &limit).await;
     }
-    assert_eq!(case.orders(), 6);
+    assert_eq!(case.orders(), 5);
     let verdict = case.take(0, CI, (&[limit], &[]), 1).await.unwrap();
     assert_eq!(verdict.wait, Some(Wait::For(SECOND / 5)));
 }
@@ -221,7 +114,7 @@ async fn a_limit_refuses_too_early_by_no_more_than_what_the_others_hold_and_a_ba
     }
     let batch = 100;
     assert!((1_000 - 2 * batch - batch - 1..=1_000).contains(&passed), "{passed}");
-    // What they held has lapsed, and is back in time whether or not they give it back.
+    // What they held has lapsed, and is back in time by itself.
     case.turn(SECOND);
     let mut passed = 0;
     while case.passes(2, &limit).await {
@@ -267,8 +160,7 @@ async fn while_the_counter_is_gone_another_counts_and_then_it_again() {
 async fn a_counter_that_goes_while_it_is_asked_lets_nothing_through() {
     let (case, limit) = (Case::new(1), [limit("a", 2)]);
     case.counter.is_mute.store(true, SeqCst);
-    let verdict = case.take(0, CI, (&limit, &[]), 1).await.unwrap();
-    assert!(verdict.wait.is_some());
+    assert_eq!(case.take(0, CI, (&limit, &[]), 1).await, Err(CannotTell));
 }
 
 #[tokio::test]
@@ -305,4 +197,46 @@ async fn at_once(limit: RateLimit, passes: usize) {
     }
     assert_eq!(passed, passes);
     assert!(case.orders() <= 3, "{}", case.orders());
+}
+
+#[tokio::test]
+async fn under_a_steady_load_hardly_anything_lapses() {
+    let (case, limit) = (Case::new(3), limit("a", 1_000));
+    let mut passed = 0;
+    for tick in 0..2_000_u64 {
+        for replica in 0..3 {
+            // Each is asked for a fifth of the limit, evenly.
+            if (tick + replica as u64).is_multiple_of(5) {
+                passed += u64::from(case.passes(replica, &limit).await);
+            }
+        }
+        case.turn(Duration::from_millis(1));
+    }
+    assert_eq!(passed, 1_200);
+    assert!(case.given() < passed * 108 / 100, "{passed} of {}", case.given());
+}
+
+#[tokio::test]
+async fn a_limit_that_is_changed_is_in_force_at_once_whatever_is_in_hand() {
+    let (case, first) = (Case::new(1), limit("a", 1_000));
+    for _ in 0..100 {
+        assert!(case.passes(0, &first).await);
+    }
+    let second = RateLimit { burst: 50, ..limit("a", 1_000) };
+    assert!(!case.passes(0, &second).await);
+}
+
+#[tokio::test]
+async fn what_one_limit_grants_and_another_refuses_is_not_lost() {
+    let case = Case::new(2);
+    let (own, common) = ([limit("a", 100)], [limit("b", 5)]);
+    // The other replica knows nothing of it.
+    for _ in 0..5 {
+        assert_eq!(case.take(0, CI, (&[], &common), 1).await.unwrap().wait, None);
+    }
+    let refused = case.take(1, CI, (&own, &common), 4).await.unwrap();
+    assert_eq!(refused.wait, Some(Wait::For(SECOND * 4 / 5)));
+    let orders = case.orders();
+    assert_eq!(case.take(1, CI, (&own, &[]), 4).await.unwrap().wait, None);
+    assert_eq!(case.orders(), orders);
 }

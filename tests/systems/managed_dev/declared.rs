@@ -1,5 +1,4 @@
-//! What the policy of managed.dev declares and no request shows yet: limits, and the grace
-//! of a roll.
+//! What the policy of managed.dev declares: limits, and the grace of a roll.
 
 use keyward::proto::{self, Plan, RateLimit};
 

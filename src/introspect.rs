@@ -19,7 +19,7 @@ use crate::domain::{
     usage::{CountUses, LastUse, Outcome, Use},
 };
 
-pub use together::QUESTIONS_MAX;
+pub use together::{ANSWERS_BYTES_MAX, QUESTIONS_MAX};
 
 /// The most scopes that a request may need.
 pub const REQUIRED_SCOPES_MAX: usize = 100;
@@ -61,6 +61,9 @@ pub struct Question<'a> {
     pub cost: i64,
     /// Whether all is to be said, rather than the decision alone.
     pub full: bool,
+    /// Whether it is not to be told what may be meant by a name that is not known, which takes
+    /// long to find.
+    pub without_hint: bool,
 }
 
 /// A decision with what it rests on.
@@ -265,6 +268,7 @@ impl Introspection {
             required_scopes: question.required_scopes,
             resource: Some(question.resource).filter(|resource| !resource.is_empty()),
             class: Some(question.class).filter(|class| !class.is_empty()),
+            without_hint: question.without_hint,
         };
         let examined = match &found {
             Some(found) => found.key.examine(&inquiry, now)?,

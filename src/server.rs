@@ -4,6 +4,7 @@
 //! wake-up of another thread and no lock.
 
 mod acceptor;
+mod calls;
 mod connection;
 mod front;
 mod seldom;
@@ -23,6 +24,7 @@ use tower::Service;
 use crate::back::Drained;
 use crate::config::ServerSettings;
 use acceptor::Acceptor;
+pub use calls::{Cut, cut};
 use connection::Connections;
 use front::Fronts;
 

@@ -1,8 +1,7 @@
 //! Real programs under full load for thirty windows: what they let through together is never more
 //! than the limit in any span of time, and hardly less over all of it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-#![expect(clippy::print_stderr, reason = "it tells how much was let through")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 #[path = "kill/caller.rs"]
 mod caller;

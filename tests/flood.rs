@@ -50,6 +50,7 @@ fn question(secret: &str) -> Question<'_> {
         class: "",
         cost: 0,
         full: true,
+        without_hint: false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What others change between the steps of a change: each at the one moment that matters.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "meanwhile/asked.rs"]
+mod asked;
 #[path = "meanwhile/awaited.rs"]
 mod awaited;
 #[path = "meanwhile/between.rs"]
@@ -13,8 +15,9 @@ use std::sync::{Arc, atomic::Ordering};
 
 use keyward::{
     admin::{
-        Admin, AdminError, Bootstrapped, CreateKey, CreateResource, GrantDraft, Intent, KeyDraft,
-        Mask, Named, PolicyChange, PolicyDraft, UpdatePolicy, UpdateResource, WorkspaceDraft,
+        Admin, AdminError, BatchCreateKeys, Bootstrapped, CreateKey, CreateResource, GrantDraft,
+        Intent, KeyDraft, Mask, Named, PolicyChange, PolicyDraft, UpdatePolicy, UpdateResource,
+        WorkspaceDraft,
     },
     clock::SystemClock,
     domain::{

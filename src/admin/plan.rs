@@ -1,6 +1,6 @@
 //! Changes about to be made, one or several at once.
 
-use super::{Actor, Admin, AdminError, Intent, RECORD_SIZE_MAX};
+use super::{Actor, Admin, AdminError, Intent, RECORD_SIZE_MAX, error::invalid};
 use crate::domain::{
     event::{Deed, Kind, Revision},
     fault::Faults,
@@ -9,6 +9,10 @@ use crate::domain::{
     ports::{Change, Guard, NewRequest, Write},
     time::Timestamp,
 };
+
+/// The most that is changed at once, in bytes of the records as JSON, before and after: all of it is
+/// one statement, for which all other changes wait.
+const TOGETHER_BYTES_MAX: usize = 8 << 20;
 
 /// A change about to be made.
 pub(super) struct Plan {
@@ -25,8 +29,12 @@ pub(super) struct Plan {
 pub(super) type Planned = (Option<Stored<()>>, Plan);
 
 impl Plan {
-    /// Refuses a record that is larger than lists of them could bear.
+    /// Refuses a record that is larger than lists of them could bear. A key that ends is not
+    /// refused for the moment that this adds: to end it must always be possible.
     pub(super) fn check_size(&self, faults: &mut Faults) {
+        if self.kind == Kind::KeyRevoked {
+            return;
+        }
         let (field, most) = match self.write {
             Write::Policy(..) => ("policy", policy::SIZE_MAX),
             Write::Workspace(..) => ("workspace", RECORD_SIZE_MAX),
@@ -53,6 +61,22 @@ impl Plan {
         let deed = Deed { actor, kind, subject, workspace, before, after, request_id };
         Change { time, guards, write, deed, request }
     }
+}
+
+/// Refuses changes of which the log would have to take too much at once.
+fn check_bytes<'a>(field: &str, plans: impl Iterator<Item = &'a Plan>) -> Result<(), AdminError> {
+    let bytes: usize = plans.map(|plan| plan.before.len().saturating_add(plan.after.len())).sum();
+    if bytes <= TOGETHER_BYTES_MAX {
+        return Ok(());
+    }
+    let mut faults = Faults::new();
+    faults.note(
+        field,
+        format_args!(
+            "come to {bytes} bytes as JSON, before and after; at most {TOGETHER_BYTES_MAX} are changed at once: send fewer"
+        ),
+    );
+    Err(invalid(faults))
 }
 
 impl Admin {
@@ -84,14 +108,16 @@ impl Admin {
         Ok(Stored { value, revision, create_time, update_time: time })
     }
 
-    /// Writes several records, or none; what it says of [`Self::write`] holds for each. All are
+    /// Writes several records, or none; `field` is where the request has them. What it says of [`Self::write`] holds for each. All are
     /// waited for at once. The request is remembered with the last.
     pub(super) async fn write_all(
         &self,
         actor: Actor<'_>,
         intent: &Intent,
+        field: &str,
         planned: Vec<Planned>,
     ) -> Result<Vec<Stored<()>>, AdminError> {
+        check_bytes(field, planned.iter().map(|(_, plan)| plan))?;
         let time = self.now();
         let count = planned.len();
         let (mut changes, mut stamps) = (Vec::with_capacity(count), Vec::with_capacity(count));

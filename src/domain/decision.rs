@@ -24,6 +24,8 @@ pub struct Inquiry<'a> {
     pub resource: Option<&'a str>,
     /// The class that rate limits count it in. None: that of its first required scope.
     pub class: Option<&'a str>,
+    /// Whether it is not to be told what may be meant by a name that is not known.
+    pub without_hint: bool,
 }
 
 /// An inquiry about a key that can be used, read by its policy.
@@ -129,21 +131,23 @@ impl LiveKey {
         if self.is_replaced(now) {
             return Ok(Err(Denial::InvalidKey));
         }
-        let required = self.numbered(inquiry.required_scopes)?;
+        let required = self.numbered(inquiry)?;
         let grammar = &self.policy().document().resources;
         let resource = inquiry.resource.map(|text| Path::parse(grammar, text)).transpose()?;
-        let class = inquiry.class.map(|class| self.known(class)).transpose()?;
+        let class = inquiry.class.map(|class| self.known(class, inquiry)).transpose()?;
         let denial = self.unusable(inquiry.client, now);
         Ok(denial.map_or(Ok(Examined { required, resource, class }), Err))
     }
 
     /// The class, which must be one of the policy's where it has any: a wrong one would pass
     /// every limit by.
-    fn known<'a>(&self, class: &'a str) -> Result<&'a str, InvalidInquiry> {
-        match self.policy().check_class(class) {
-            Ok(()) => Ok(class),
-            Err(nearest) => Err(InvalidInquiry::UnknownClass(unknown("class", class, nearest))),
+    fn known<'a>(&self, class: &'a str, inquiry: &Inquiry<'a>) -> Result<&'a str, InvalidInquiry> {
+        let policy = self.policy();
+        if policy.has_class(class) {
+            return Ok(class);
         }
+        let nearest = if inquiry.without_hint { None } else { policy.nearest_class(class) };
+        Err(InvalidInquiry::UnknownClass(unknown("class", class, nearest)))
     }
 
     /// The class that rate limits count an inquiry in. Empty: none.
@@ -155,15 +159,16 @@ impl LiveKey {
         examined.class.or_else(of_scope).unwrap_or_default()
     }
 
-    fn numbered(&self, names: &[String]) -> Result<Vec<ScopeId>, InvalidInquiry> {
+    fn numbered(&self, inquiry: &Inquiry<'_>) -> Result<Vec<ScopeId>, InvalidInquiry> {
         let policy = self.policy();
         let number = |name: &String| {
-            policy.scope(name).ok_or_else(|| InvalidInquiry::UnknownScope {
-                nearest: policy.nearest_scope(name).map(str::to_owned),
-                scope: name.clone(),
+            policy.scope(name).ok_or_else(|| {
+                let nearest = if inquiry.without_hint { None } else { policy.nearest_scope(name) };
+                let (scope, nearest) = (name.clone(), nearest.map(str::to_owned));
+                InvalidInquiry::UnknownScope { scope, nearest }
             })
         };
-        names.iter().map(number).collect()
+        inquiry.required_scopes.iter().map(number).collect()
     }
 
     /// Whether the key cannot be used at all, by this client, now.

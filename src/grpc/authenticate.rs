@@ -64,8 +64,8 @@ where
         Box::pin(async move {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
             let credentials = bearer(request.headers())
-                .map(|secret| Arc::new(Secret::new(secret.to_owned())))
-                .map(|secret| Credentials { secret, peer, introspection })
+                .map(|secret| Secret::new(secret.to_owned()))
+                .map(|secret| Credentials::new(secret, peer, introspection))
                 .ok_or_else(credentials_missing);
             let known = match credentials {
                 Ok(credentials) => {
@@ -93,6 +93,14 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
+    pub(super) fn new(
+        secret: Secret,
+        peer: Option<IpAddr>,
+        introspection: Arc<Introspection>,
+    ) -> Self {
+        Self { secret: Arc::new(secret), peer, introspection }
+    }
+
     /// Whose they are now.
     pub(super) async fn caller(&self) -> Result<Caller, NotAuthenticated> {
         self.introspection.authenticate(self.secret.as_str(), self.peer).await

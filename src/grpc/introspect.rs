@@ -1,36 +1,40 @@
 //! The service `Introspect`.
 
 mod asker;
+mod shares;
 mod stream;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::Stream;
+use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     authenticate::{caller, credentials},
     convert::introspect::{answer, question},
     layers::StreamTerms,
+    status::panicked,
 };
 use crate::{
-    introspect::{Introspection, Question},
+    introspect::{Answer, Introspection, Question},
     proto::{
         BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
-        StreamIntrospectRequest, StreamIntrospectResponse, introspect_server::Introspect,
+        StreamIntrospectRequest, introspect_server::Introspect,
     },
 };
 use asker::Asker;
+use shares::Shares;
 
 /// The service over the hot path. It answers on the thread that the call came to.
 pub struct IntrospectService {
     introspection: Arc<Introspection>,
+    streams: Shares,
 }
 
 impl IntrospectService {
     /// The service over this.
     pub fn new(introspection: Arc<Introspection>) -> Self {
-        Self { introspection }
+        Self { introspection, streams: Shares::default() }
     }
 }
 
@@ -54,26 +58,29 @@ impl Introspect for IntrospectService {
         let caller = caller(&request).await?;
         let questions: Vec<Question<'_>> =
             request.get_ref().requests.iter().map(question).collect();
-        let answers =
-            self.introspection.introspect_all(&caller, &questions, tokio::task::yield_now).await?;
-        let answered = answers.iter().zip(&questions);
-        let responses =
-            answered.map(|(decided, question)| answer(decided, question.full)).collect();
+        // Each is written out in its turn, so that others get theirs.
+        let tell = |decided: &Answer, question: &Question<'_>| answer(decided, question.full);
+        let turn = tokio::task::yield_now;
+        let responses = self.introspection.introspect_all(&caller, &questions, tell, turn).await?;
         Ok(Response::new(BatchIntrospectResponse { responses }))
     }
 
-    type StreamIntrospectStream =
-        Pin<Box<dyn Stream<Item = Result<StreamIntrospectResponse, Status>> + Send>>;
+    type StreamIntrospectStream = stream::Answered;
 
     async fn stream_introspect(
         &self,
         request: Request<Streaming<StreamIntrospectRequest>>,
     ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
         let credentials = credentials(&request)?;
-        self.introspection.may_ask(&credentials.caller().await?)?;
-        let terms = request.extensions().get::<StreamTerms>().copied().unwrap_or_default();
+        let caller = credentials.caller().await?;
+        self.introspection.may_ask(&caller)?;
+        let share = self.streams.take(&caller.key().key().name)?;
+        let terms = request.extensions().get::<StreamTerms>().cloned().ok_or_else(panicked)?;
         let asker = Asker::new(Arc::clone(&self.introspection), credentials, terms.question);
-        let answers = stream::answers(request.into_inner(), Arc::new(asker), terms.whole);
+        let answers = stream::answers(request.into_inner(), Arc::new(asker), terms);
+        let answers = answers.inspect(move |_| {
+            let _until_the_end = &share;
+        });
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -22,6 +22,7 @@
 //! | check | `Health/Check`: short, and open to everybody | 1,000 |
 //! | open stream | `Health/Watch` and reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
 
+mod body;
 mod deadline;
 mod ending;
 mod explain;
@@ -37,15 +38,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
-use http_body_util::BodyExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
 use super::status::panicked;
+use crate::server::{Cut, cut};
 pub(super) use deadline::exceeded;
+pub(super) use places::too_many_in_flight;
 use places::{Kind, Places};
 pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX};
 use rest::Rests;
@@ -55,20 +56,20 @@ use rest::Rests;
 pub(super) struct Ends(pub(super) Instant);
 
 /// How long a stream of questions goes on; in its extensions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct StreamTerms {
     /// All of it. None: as long as its caller likes.
     pub(super) whole: Option<Duration>,
     /// Each of its questions.
     pub(super) question: Duration,
+    /// Cancelled when the server ends: no more questions are read.
+    pub(super) stop: CancellationToken,
+    /// To be cancelled when the stream is over, also where its caller has not read all of it.
+    pub(super) over: CancellationToken,
 }
 
-/// Of a stream that came past no edge.
-impl Default for StreamTerms {
-    fn default() -> Self {
-        Self { whole: None, question: Duration::MAX }
-    }
-}
+/// What the caller of a stream may take to read its end, which otherwise would keep its place for as long as it likes.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// The bounds of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +85,10 @@ pub struct EdgeLimits {
 
 /// Puts `routes` behind the checks above. All clones share one count of calls in flight.
 ///
-/// The deadline bounds the time to the response's head: all of a unary call, but not the messages of a server stream,
-/// which ends with its caller, and an open one also when `stop` is cancelled. A stream of questions bounds itself, by
-/// the time that its caller gives it, and is told of the end by its questions, so that those it has taken are answered.
-/// A call is in flight until its response's body has ended, streams too. What is left unread of a request is read after
+/// The deadline bounds a call, also where its caller does not read the answer, but no stream: an open one ends with its
+/// caller, and when `stop` is cancelled. A stream of questions bounds itself, by the time that its caller gives it and
+/// by `stop`, so that the questions it has taken are answered. A call is in flight until its response's body has ended,
+/// streams too; one whose end is not read within [`READ_WITHIN`] is cut. What is left unread of a request is read after
 /// the answer.
 pub fn edge<B>(
     routes: Routes,
@@ -136,23 +137,32 @@ impl Edge {
         };
         let question = self.limits.deadline_max;
         let deadline = deadline::of(given, question);
-        request.extensions_mut().insert(Ends(Instant::now() + deadline));
-        if kind == Kind::QuestionStream {
-            request.extensions_mut().insert(StreamTerms { whole: given, question });
-        }
+        let ends = Instant::now() + deadline;
+        request.extensions_mut().insert(Ends(ends));
+        let end = match kind {
+            Kind::Usual | Kind::Check => Cut::At(ends),
+            Kind::OpenStream => unread(self.stop.clone()),
+            Kind::QuestionStream => {
+                let (stop, over) = (self.stop.clone(), CancellationToken::new());
+                let end = unread(over.clone());
+                request.extensions_mut().insert(StreamTerms { whole: given, question, stop, over });
+                end
+            }
+        };
         let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
-        match tokio::time::timeout(deadline, answer).await {
-            Ok(Ok(response)) => finish(response, place, self.limits.max_message_bytes),
-            Ok(Err(_)) => panicked().into_http(),
-            Err(_) => deadline::exceeded(deadline).into_http(),
-        }
+        let response = match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => return panicked().into_http(),
+            Err(_) => return deadline::exceeded(deadline).into_http(),
+        };
+        cut(end);
+        body::finish(response, place, self.limits.max_message_bytes)
     }
 
     async fn ask(&self, routes: Routes, kind: Kind, request: Request<Body>) -> Response<Body> {
         let request = match kind {
             Kind::OpenStream => ending::request(request, &self.stop),
-            Kind::QuestionStream => ending::questions(request, &self.stop),
-            Kind::Usual | Kind::Check => request,
+            Kind::Usual | Kind::QuestionStream | Kind::Check => request,
         };
         let Ok(response) = routes.oneshot(request).await;
         match kind {
@@ -162,20 +172,10 @@ impl Edge {
     }
 }
 
-/// Explains the errors that tonic does not, and keeps `place` until the body has ended.
-fn finish(
-    response: Response<Body>,
-    place: OwnedSemaphorePermit,
-    max_message_bytes: usize,
-) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    explain::explain(&mut head.headers, max_message_bytes);
-    let body = body.map_frame(move |mut frame| {
-        let _until_the_end = &place;
-        if let Some(trailers) = frame.trailers_mut() {
-            explain::explain(trailers, max_message_bytes);
-        }
-        frame
-    });
-    Response::from_parts(head, Body::new(body))
+/// The end of a stream that is over with this, whether or not its caller reads that.
+fn unread(over: CancellationToken) -> Cut {
+    Cut::When(Box::pin(async move {
+        over.cancelled().await;
+        tokio::time::sleep(READ_WITHIN).await;
+    }))
 }

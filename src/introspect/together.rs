@@ -1,10 +1,11 @@
 //! Several questions at once: all are answered, or none is.
 //!
 //! Each is posed before anything is taken for any: one that makes no sense fails all, and then no
-//! limit is the less and no use is counted. Uses are counted once all are decided. What was taken
-//! of limits stays taken where one of them cannot be told in the end.
+//! limit is the less and no use is counted; nor where the answers would be too large. The first
+//! that cannot be told ends it, whatever the others wait for. A use is counted when its question
+//! is decided: what was taken of limits stays taken, also where another cannot be told.
 
-use std::future::Future;
+use std::{future::Future, ops::ControlFlow, pin::pin};
 
 use futures_util::stream::{StreamExt as _, iter};
 
@@ -13,59 +14,114 @@ use crate::domain::{caller::Caller, decision::InvalidInquiry, fault::Faults};
 
 /// The most questions that are asked together.
 pub const QUESTIONS_MAX: usize = 1_000;
+/// The most that the answers to them may come to, in bytes, as it is reckoned beforehand: clients
+/// of gRPC take 4 MiB unless they are told otherwise.
+pub const ANSWERS_BYTES_MAX: usize = 3 << 20;
 
 /// Questions of one batch that are answered at once: as many may wait for the database.
 const AT_ONCE: usize = 32;
 /// After so many in a row others get their turn on this thread.
 const IN_A_ROW_MAX: usize = 32;
+/// Of so many that make no sense it is said what may be meant, which takes long to find.
+const HINTS_MAX: usize = 5;
 
-/// Waits for all of them, some at once, and gives what comes of each in their order. After
-/// some in a row it waits for `turn`.
-async fn all<W: Future, T: Future<Output = ()>>(
-    works: Vec<W>,
-    turn: &impl Fn() -> T,
-) -> Vec<W::Output> {
-    let mut ended = Vec::with_capacity(works.len());
-    let mut ending = iter(works).buffered(AT_ONCE);
-    while let Some(end) = ending.next().await {
-        ended.push(end);
+/// Waits for all of them, some at once, and gives what comes of each in their order; or for none
+/// any more once one breaks it off. After some in a row it waits for `turn`.
+async fn all<V, E, W, T>(works: Vec<W>, turn: &impl Fn() -> T) -> Result<Vec<V>, E>
+where
+    W: Future<Output = ControlFlow<E, V>>,
+    T: Future<Output = ()>,
+{
+    let count = works.len();
+    let placed = works.into_iter().enumerate();
+    let placed = placed.map(|(place, work)| async move { (place, work.await) });
+    let mut ending = pin!(iter(placed.collect::<Vec<_>>()).buffer_unordered(AT_ONCE));
+    let mut ended = Vec::with_capacity(count);
+    while let Some((place, end)) = ending.next().await {
+        match end {
+            ControlFlow::Continue(value) => ended.push((place, value)),
+            ControlFlow::Break(error) => return Err(error),
+        }
         if ended.len().is_multiple_of(IN_A_ROW_MAX) {
             turn().await;
         }
     }
-    ended
+    ended.sort_unstable_by_key(|(place, _)| *place);
+    Ok(ended.into_iter().map(|(_, value)| value).collect())
 }
 
 impl Introspection {
-    /// Decides several requests. The answers stand in the order of the questions. `turn` is
-    /// waited for now and then, so that others are not kept waiting.
+    /// Decides several requests, and gives what `tell` makes of each answer. They stand in the
+    /// order of the questions. `turn` is waited for now and then, so that others are not kept
+    /// waiting.
     ///
     /// # Errors
     ///
     /// As of [`Introspection::introspect`], and [`Introspection::check_all`]; of questions that
-    /// make no sense under the policies of their keys all are named.
-    pub async fn introspect_all<T: Future<Output = ()>>(
+    /// make no sense under the policies of their keys all are named. The answers would be larger
+    /// than [`ANSWERS_BYTES_MAX`].
+    pub async fn introspect_all<V, T: Future<Output = ()>>(
         &self,
         caller: &Caller,
         questions: &[Question<'_>],
+        tell: impl Fn(&Answer, &Question<'_>) -> V,
         turn: impl Fn() -> T,
-    ) -> Result<Vec<Answer>, IntrospectError> {
+    ) -> Result<Vec<V>, IntrospectError> {
         self.check_all(caller, questions)?;
+        let posed = self.pose_all(caller, questions, &turn).await?;
+        check_size(&posed, &turn).await?;
+        let (tell, mut deciding) = (&tell, Vec::with_capacity(posed.len()));
+        for posed in &posed {
+            deciding.push(async move {
+                match self.decide(posed).await {
+                    Ok(answer) => {
+                        self.conclude(posed, &answer);
+                        ControlFlow::Continue(tell(&answer, &posed.question))
+                    }
+                    Err(error) => ControlFlow::Break(error),
+                }
+            });
+        }
+        all(deciding, &turn).await
+    }
+
+    /// The questions with their keys, where all make sense.
+    async fn pose_all<'a, T: Future<Output = ()>>(
+        &self,
+        caller: &Caller,
+        questions: &[Question<'a>],
+        turn: &impl Fn() -> T,
+    ) -> Result<Vec<Posed<'a>>, IntrospectError> {
         let mut posing = Vec::with_capacity(questions.len());
         for question in questions {
-            posing.push(self.pose(caller, *question));
+            let question = Question { without_hint: true, ..*question };
+            posing.push(async move {
+                match self.pose(caller, question).await {
+                    Ok(posed) => ControlFlow::Continue(Ok(posed)),
+                    Err(IntrospectError::Inquiry(error)) => ControlFlow::Continue(Err(error)),
+                    Err(error) => ControlFlow::Break(error),
+                }
+            });
         }
-        let posed = posed(all(posing, &turn).await)?;
-        let mut deciding = Vec::with_capacity(posed.len());
-        for posed in &posed {
-            deciding.push(self.decide(posed));
+        let outcomes = all(posing, turn).await?;
+        let mut posed = Vec::with_capacity(outcomes.len());
+        let mut senseless: Vec<(usize, InvalidInquiry)> = Vec::new();
+        for (place, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(question) => posed.push(question),
+                Err(error) => senseless.push((place, error)),
+            }
         }
-        let answers: Result<Vec<Answer>, _> = all(deciding, &turn).await.into_iter().collect();
-        let answers = answers?;
-        for (posed, answer) in posed.iter().zip(&answers) {
-            self.conclude(posed, answer);
+        if senseless.is_empty() {
+            return Ok(posed);
         }
-        Ok(answers)
+        for (place, error) in senseless.iter_mut().take(HINTS_MAX) {
+            let Some(question) = questions.get(*place) else { continue };
+            if let Err(IntrospectError::Inquiry(hinted)) = self.pose(caller, *question).await {
+                *error = hinted;
+            }
+        }
+        Err(IntrospectError::Inquiries(senseless))
     }
 
     /// Whether a caller may ask these questions together, and whether they can be understood,
@@ -94,18 +150,58 @@ impl Introspection {
     }
 }
 
-/// The questions that make sense, where all do.
-fn posed<'a>(
-    outcomes: Vec<Result<Posed<'a>, IntrospectError>>,
-) -> Result<Vec<Posed<'a>>, IntrospectError> {
-    let mut posed = Vec::with_capacity(outcomes.len());
-    let mut senseless: Vec<(usize, InvalidInquiry)> = Vec::new();
-    for (place, outcome) in outcomes.into_iter().enumerate() {
-        match outcome {
-            Ok(question) => posed.push(question),
-            Err(IntrospectError::Inquiry(error)) => senseless.push((place, error)),
-            Err(error) => return Err(error),
+/// Refuses questions whose answers would be too large, before anything is taken for them.
+async fn check_size<T: Future<Output = ()>>(
+    posed: &[Posed<'_>],
+    turn: &impl Fn() -> T,
+) -> Result<(), IntrospectError> {
+    let mut bytes = 0_usize;
+    for (place, posed) in posed.iter().enumerate() {
+        bytes = bytes.saturating_add(posed.answer_bytes());
+        if bytes > ANSWERS_BYTES_MAX {
+            let mut faults = Faults::new();
+            let most = format_args!(
+                "may be answered by more than {ANSWERS_BYTES_MAX} bytes: ask fewer at once, or with the view DECISION"
+            );
+            faults.note("requests", most);
+            return faults.finish().map_err(IntrospectError::Invalid);
+        }
+        if (place + 1).is_multiple_of(IN_A_ROW_MAX) {
+            turn().await;
         }
     }
-    if senseless.is_empty() { Ok(posed) } else { Err(IntrospectError::Inquiries(senseless)) }
+    Ok(())
+}
+
+impl Posed<'_> {
+    /// What the answer comes to at the most, in bytes, about.
+    fn answer_bytes(&self) -> usize {
+        /// What is the same in all of them: names, times, headers.
+        const FRAME: usize = 1_024;
+        /// Beside the texts of an entry of a list.
+        const ENTRY: usize = 8;
+        /// What the brief view says.
+        const BRIEF: usize = 64;
+        let Some(found) = self.found.as_ref().filter(|_| self.question.full) else {
+            return BRIEF;
+        };
+        let (live, key) = (&found.key, found.key.key());
+        let listed = |texts: &mut dyn Iterator<Item = usize>| -> usize {
+            texts.map(|length| length.saturating_add(ENTRY)).sum()
+        };
+        let grants = listed(&mut key.grants.iter().map(|grant| {
+            let resource = grant.resource.as_ref().map_or(0, |resource| resource.len() + ENTRY);
+            grant.scope.len() + resource
+        }));
+        let policy = live.policy();
+        let effective = live.scopes_anywhere();
+        let effective = listed(&mut effective.iter().map(|scope| policy.scope_name(scope).len()));
+        // Those that are missing stand in a header, too.
+        let missing =
+            listed(&mut self.question.required_scopes.iter().map(|scope| 2 * scope.len()));
+        let bound = listed(&mut key.constraint.iter().map(String::len));
+        let labels =
+            listed(&mut key.labels.iter().map(|(name, value)| name.len() + value.len() + ENTRY));
+        [FRAME, grants, effective, missing, bound, labels].iter().sum()
+    }
 }

@@ -2,17 +2,19 @@
 
 use std::io::{self, Cursor};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::acceptor::Accepted;
+use super::calls::Calls;
 use super::{Answers, Peer};
 use crate::config::ServerSettings;
 
@@ -41,14 +43,19 @@ const ERROR_RESETS_MAX: usize = 1_024;
 pub(super) struct Connections {
     pub(super) stop: CancellationToken,
     pub(super) drain_timeout: Duration,
-    handshake_timeout: Duration,
-    http: Builder<TokioExecutor>,
+    settings: Arc<ServerSettings>,
 }
 
 impl Connections {
     /// Serves within `settings` until `stop`.
     pub(super) fn new(settings: &ServerSettings, stop: CancellationToken) -> Self {
-        let mut http = Builder::new(TokioExecutor::new());
+        let drain_timeout = settings.drain_timeout();
+        Self { stop, drain_timeout, settings: Arc::new(settings.clone()) }
+    }
+
+    fn http(&self, calls: Calls) -> Builder<Calls> {
+        let settings = &self.settings;
+        let mut http = Builder::new(calls);
         http.timer(TokioTimer::new())
             .auto_date_header(false)
             .max_concurrent_streams(settings.max_concurrent_streams)
@@ -60,18 +67,14 @@ impl Connections {
             .max_send_buf_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
             .max_local_error_reset_streams(ERROR_RESETS_MAX);
-        Self {
-            stop,
-            drain_timeout: settings.drain_timeout(),
-            handshake_timeout: settings.handshake_timeout(),
-            http,
-        }
+        http
     }
 
-    /// Serves one connection to its end. After `stop` it takes no more calls, and ends with the last one in flight.
+    /// Serves one connection to its end. After `stop` it takes no more calls, and ends with the last one in flight,
+    /// whether or not the client reads.
     pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
         let Accepted { stream, peer, place: _until_the_end } = accepted;
-        let greeted = tokio::time::timeout(self.handshake_timeout, greet(stream));
+        let greeted = tokio::time::timeout(self.settings.handshake_timeout(), greet(stream));
         let io = match self.stop.run_until_cancelled(greeted).await {
             Some(Ok(Ok(io))) => io,
             Some(Ok(Err(error))) => {
@@ -84,12 +87,17 @@ impl Connections {
             request.extensions_mut().insert(Peer(peer));
             service.clone().oneshot(request)
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let calls = Calls::default();
+        let http = self.http(calls.clone());
+        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
         let end = match self.stop.run_until_cancelled(connection.as_mut()).await {
             Some(end) => end,
             None => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    end = connection => end,
+                    () = calls.over() => return tracing::debug!(%peer, "answers were not read"),
+                }
             }
         };
         if let Err(error) = end {

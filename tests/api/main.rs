@@ -10,6 +10,9 @@
 
 mod callers;
 mod events;
+#[path = "../edge/frames.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod frames;
 mod introspect;
 mod isolation;
 mod keys;

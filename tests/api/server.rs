@@ -1,7 +1,7 @@
 //! What the server does besides the two services, and around them.
 
 mod bodies;
-mod ending;
+pub(crate) mod ending;
 mod fairness;
 mod health;
 mod reflection;

@@ -172,6 +172,7 @@ impl World {
             class: "",
             cost: 0,
             full: false,
+            without_hint: false,
         };
         let answer = self.introspection.introspect(&self.root, question).await;
         answer.unwrap().decision.denial

@@ -8,7 +8,8 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, QUICK, STREAM, TRAILERS, WAIT, WATCH, start,
+    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, PANIC_LATER, QUICK, STREAM, TRAILERS, WAIT,
+    WATCH, start,
 };
 
 #[track_caller]
@@ -90,9 +91,11 @@ async fn one_call_too_many_is_refused_at_once_and_told_when_to_try_again() {
 async fn a_panic_is_an_internal_error_of_that_call_alone() {
     let server = start(|settings| settings.max_in_flight = 1).await;
     let client = server.client().await;
-    let status = client.call(PANIC, EMPTY_MESSAGE).await;
-    check(&status, &Status::internal(""), "INTERNAL");
-    assert!(!status.message().contains("asked"), "{status:?}");
+    for path in [PANIC, PANIC_LATER] {
+        let status = client.call(path, EMPTY_MESSAGE).await;
+        check(&status, &Status::internal(""), "INTERNAL");
+        assert!(!status.message().contains("asked"), "{status:?}");
+    }
     assert_eq!(client.call(QUICK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
 }
 

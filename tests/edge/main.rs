@@ -4,5 +4,7 @@
 mod calls;
 mod connections;
 mod drain;
+mod frames;
 mod refused;
 mod support;
+mod unread;

@@ -38,6 +38,7 @@ pub(crate) const WAIT: &str = "/test.Slow/Wait";
 pub(crate) const STREAM: &str = "/test.Slow/Stream";
 pub(crate) const TRAILERS: &str = "/test.Slow/Trailers";
 pub(crate) const PANIC: &str = "/test.Slow/Panic";
+pub(crate) const PANIC_LATER: &str = "/test.Slow/PanicLater";
 
 /// An empty message as gRPC frames it.
 pub(crate) const EMPTY_MESSAGE: &[u8] = &[0; 5];
@@ -96,6 +97,14 @@ impl Service<Request<Body>> for Slow {
                 }
                 QUICK => Ok(Status::ok("").into_http()),
                 PANIC => panic!("as it was asked to"),
+                PANIC_LATER => {
+                    let panics = futures_util::stream::poll_fn(
+                        |_| -> Poll<Option<Result<hyper::body::Frame<Bytes>, Status>>> {
+                            panic!("as it was asked to")
+                        },
+                    );
+                    Ok(Response::new(Body::new(StreamBody::new(panics))))
+                }
                 _ => {
                     let _tells_end = TellsEnd(events.clone());
                     let peer = *request.extensions().get::<Peer>().unwrap();

@@ -7,7 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use keyward::{
-    admin::{Admin, AdminError, CreateResource, Intent, Mask, UpdateResource, WorkspaceDraft},
+    admin::{
+        Admin, AdminError, BatchCreateKeys, BatchRevokeKeys, CreateResource, Intent, Mask,
+        UpdateResource, WorkspaceDraft,
+    },
     cache::{Announced, Coordinator},
     clock::SystemClock,
     domain::{
@@ -18,7 +21,7 @@ use keyward::{
 };
 use ring::rand::SystemRandom;
 
-use crate::World;
+use crate::{World, creation};
 
 /// Notes what is waited for.
 #[derive(Default)]
@@ -75,6 +78,25 @@ impl Waiting {
         };
         let root = self.world.root.clone().until(UNTIL);
         self.admin.update_workspace(&root, &update).await.map(|changed| changed.record.revision)
+    }
+
+    /// With keys of these ids.
+    async fn with_keys(ids: &[&str]) -> Self {
+        let waiting = Self::new().await;
+        for id in ids {
+            let request = creation(id, "");
+            waiting.world.other.create_key(&waiting.world.root, &request).await.unwrap();
+        }
+        waiting
+    }
+
+    /// Ends keys together; their revisions then.
+    async fn revoke(&self, ids: &[&str], intent: Intent) -> Result<Vec<Revision>, AdminError> {
+        let names = ids.iter().map(|id| format!("workspaces/acme/keys/{id}")).collect();
+        let request = BatchRevokeKeys { parent: "workspaces/acme".into(), names, intent };
+        let root = self.world.root.clone().until(UNTIL);
+        let keys = self.admin.batch_revoke_keys(&root, &request).await?;
+        Ok(keys.iter().map(|record| record.key.revision).collect())
     }
 
     /// What was waited for since the last look.
@@ -144,5 +166,71 @@ async fn what_is_new_or_only_checked_waits_for_nobody() {
     let check = Intent { validate_only: true, ..Intent::default() };
     waiting.rename("one", check.clone()).await.unwrap();
     waiting.rename("", check).await.unwrap();
+    assert_eq!(waiting.asked(), []);
+}
+
+#[tokio::test]
+async fn keys_that_are_ended_together_are_waited_for_once_until_the_last_is_in_force() {
+    let waiting = Waiting::with_keys(&["a", "b", "c", "d"]).await;
+    let ended = waiting.revoke(&["a"], Intent::default()).await.unwrap();
+    assert_eq!(waiting.asked(), [(ended[0], Some(UNTIL))]);
+    // One that has ended before stands last, and is not the one to wait for.
+    let revisions = waiting.revoke(&["d", "b", "c", "a"], Intent::default()).await.unwrap();
+    let [first, second, last, earlier] = revisions[..] else { panic!("{revisions:?}") };
+    assert_eq!((first.next(), second.next(), earlier), (second, last, ended[0]));
+    assert_eq!(waiting.asked(), [(last, Some(UNTIL))]);
+}
+
+#[tokio::test]
+async fn who_ends_keys_again_that_have_ended_waits_for_the_newest_of_them() {
+    let waiting = Waiting::with_keys(&["a", "b", "c"]).await;
+    let revisions = waiting.revoke(&["a", "b", "c"], Intent::default()).await.unwrap();
+    waiting.asked();
+    for (intent, ids) in [(Intent::default(), ["b", "c", "a"]), (request(1), ["c", "a", "b"])] {
+        waiting.revoke(&ids, intent).await.unwrap();
+        assert_eq!(waiting.asked(), [(revisions[2], Some(UNTIL))], "{ids:?}");
+    }
+    waiting.revoke(&["b", "a"], request(2)).await.unwrap();
+    assert_eq!(waiting.asked(), [(revisions[1], Some(UNTIL))]);
+}
+
+#[tokio::test]
+async fn who_repeats_the_ending_of_keys_waits_for_the_last_of_them_whatever_came_after() {
+    let waiting = Waiting::with_keys(&["a", "b"]).await;
+    let revisions = waiting.revoke(&["a", "b"], request(1)).await.unwrap();
+    waiting.rename("later", Intent::default()).await.unwrap();
+    waiting.asked();
+    assert_eq!(waiting.revoke(&["a", "b"], request(1)).await.unwrap(), revisions);
+    assert_eq!(waiting.asked(), [(revisions[1], Some(UNTIL))]);
+}
+
+#[tokio::test]
+async fn keys_whose_end_is_not_in_force_in_time_are_ended_once_and_that_is_said() {
+    let waiting = Waiting::with_keys(&["a", "b"]).await;
+    *waiting.waits.in_vain.lock().unwrap() = true;
+    let mut told = None;
+    for _ in 0..2 {
+        let outcome = waiting.revoke(&["a", "b"], request(1)).await;
+        let Err(AdminError::Store(StoreError::NotInForce { revision, .. })) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(*told.get_or_insert(revision), revision);
+    }
+    *waiting.waits.in_vain.lock().unwrap() = false;
+    let revisions = waiting.revoke(&["a", "b"], request(1)).await.unwrap();
+    assert_eq!(revisions.last(), told.as_ref());
+}
+
+#[tokio::test]
+async fn keys_that_are_made_together_and_ends_that_are_only_checked_wait_for_nobody() {
+    let waiting = Waiting::with_keys(&["a"]).await;
+    let request = BatchCreateKeys {
+        parent: "workspaces/acme".into(),
+        requests: vec![creation("b", ""), creation("c", "")],
+        intent: Intent::default(),
+    };
+    waiting.admin.batch_create_keys(&waiting.world.root, &request).await.unwrap();
+    let check = Intent { validate_only: true, ..Intent::default() };
+    waiting.revoke(&["a", "b"], check).await.unwrap();
     assert_eq!(waiting.asked(), []);
 }

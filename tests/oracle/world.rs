@@ -106,7 +106,7 @@ pub(crate) fn answer(live: &LiveKey, request: &Request) -> Answer {
         client: request.client,
         required_scopes: &request.required,
         resource: request.resource.as_deref(),
-        class: None,
+        ..Inquiry::default()
     };
     match live.decide(&inquiry, request.now) {
         Ok(decision) => {

@@ -27,6 +27,7 @@ const ANSWERS: usize = 10;
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Revoke,
+    RevokeTogether,
     Rotate,
     Narrow,
     Suspend,
@@ -119,6 +120,14 @@ pub(crate) async fn furnish(root: &mut Caller, id: &str) -> String {
     root.admin.create_key(request).await.unwrap().into_inner().secret
 }
 
+/// Asks for another key of the workspace of this name.
+fn another(id: &str, other: &str) -> proto::CreateKeyRequest {
+    let grants = vec![proto::Grant { scope: SCOPE.to_owned(), ..Default::default() }];
+    let key = proto::Key { display_name: other.to_owned(), grants, ..Default::default() };
+    let key_id = format!("{id}-{other}");
+    proto::CreateKeyRequest { key_id, key: Some(key), ..Default::default() }
+}
+
 async fn make(root: &mut Caller, change: Change, id: &str) {
     let key = format!("workspaces/{id}/keys/{id}");
     let principal = format!("workspaces/{id}/principals/{id}");
@@ -127,6 +136,22 @@ async fn make(root: &mut Caller, change: Change, id: &str) {
         Change::Revoke => {
             let request = proto::RevokeKeyRequest { name: key, ..Default::default() };
             root.admin.revoke_key(request).await.unwrap();
+        }
+        Change::RevokeTogether => {
+            // Among others, and neither the first nor the last.
+            let [before, after] = [format!("{key}-before"), format!("{key}-after")];
+            let request = proto::BatchCreateKeysRequest {
+                parent: format!("workspaces/{id}"),
+                requests: ["before", "after"].map(|other| another(id, other)).to_vec(),
+                ..Default::default()
+            };
+            root.admin.batch_create_keys(request).await.unwrap();
+            let request = proto::BatchRevokeKeysRequest {
+                parent: format!("workspaces/{id}"),
+                names: vec![before, key, after],
+                ..Default::default()
+            };
+            root.admin.batch_revoke_keys(request).await.unwrap();
         }
         Change::Rotate => {
             let request = proto::RotateKeyRequest { name: key, ..Default::default() };
@@ -189,6 +214,7 @@ async fn a_change_that_one_has_made_is_in_force_on_the_other() {
     }
     let changes = [
         Change::Revoke,
+        Change::RevokeTogether,
         Change::Rotate,
         Change::Narrow,
         Change::Suspend,

@@ -102,15 +102,17 @@ impl Database {
         self.state.requests.get(&request).copied()
     }
 
-    /// Makes a change of a request. None: it was made before.
-    pub(crate) fn commit(&mut self, subject: Subject, request: u64) -> Option<Revision> {
+    /// Makes the changes of a request, all or none. None: they were made before.
+    pub(crate) fn commit_all(&mut self, subjects: &[Subject], request: u64) -> Option<Revision> {
         if self.state.requests.contains_key(&request) {
             return None;
         }
-        self.last += 1;
-        self.state.log.push(Logged { ordinal: self.last, subject });
+        for subject in subjects {
+            self.last += 1;
+            self.state.log.push(Logged { ordinal: self.last, subject: *subject });
+            self.state.records[subject.place()] = (self.last, self.head().revision);
+        }
         let revision = self.head().revision;
-        self.state.records[subject.place()] = (self.last, revision);
         self.state.requests.insert(request, revision);
         Some(revision)
     }

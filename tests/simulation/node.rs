@@ -131,6 +131,16 @@ impl Node {
         outcome.map(|()| revision)
     }
 
+    /// Makes changes together, and waits for nobody.
+    pub(crate) async fn commit_all(
+        &self,
+        subjects: &[Subject],
+        request: u64,
+    ) -> Result<Revision, StoreError> {
+        let changes = subjects.iter().map(|subject| subject.change(request));
+        self.records.commit_all(changes.collect()).await
+    }
+
     /// Waits for a change that was made elsewhere.
     pub(crate) async fn replica_in_force(
         &self,

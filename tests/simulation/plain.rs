@@ -109,6 +109,47 @@ async fn what_a_replica_has_changed_itself_is_soon_in_memory_also_without_a_door
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_changed_together_is_known_at_once_where_it_was_changed() {
+    let three = Three::new(Setup { doorbell: false, ..Setup::PLAIN }).await;
+    let node = &three.nodes[0];
+    let keys = [0, 1, 2];
+    for key in keys {
+        node.ask(key).await.unwrap();
+        let loads = node.cache.counts().loads;
+        node.ask(key).await.unwrap();
+        assert_eq!(node.cache.counts().loads, loads, "it is in memory");
+    }
+    let last = node.commit_all(&keys.map(Subject::Key), 1).await.unwrap();
+    assert_eq!(last.0, 3);
+    assert_eq!(node.replica.status().applied.0, 0, "the log has not told it yet");
+    for key in keys {
+        let found = node.ask(key).await.unwrap().0;
+        assert_eq!(versions(&found)[0].1, i64::try_from(key).unwrap() + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_together_is_waited_for_once_and_then_in_force_everywhere() {
+    let three = Three::new(Setup::PLAIN).await;
+    for node in &three.nodes {
+        for key in [0, 1, 2] {
+            node.ask(key).await.unwrap();
+        }
+    }
+    let node = &three.nodes[0];
+    // The log shows no more than three at a time: the last come with another look.
+    let subjects = [Subject::Policy, Subject::Workspace, Subject::Key(0), KEY, Subject::Key(2)];
+    let last = node.commit_all(&subjects, 1).await.unwrap();
+    node.replica_in_force(last.0, LEASE).await.unwrap();
+    for node in &three.nodes {
+        for key in [0, 1, 2] {
+            let found = node.ask(key).await.unwrap().0;
+            assert_eq!(versions(&found)[0].1, i64::try_from(key).unwrap() + 3);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeat_elsewhere_waits_for_that_replica_as_well() {
     let three = Three::new(Setup { doorbell: false, ..Setup::PLAIN }).await;
     three.nodes[2].replica.leave().await;

@@ -57,12 +57,13 @@ macro_rules! not_asked {
             }
 
             async fn commit_all(&self, changes: Vec<Change>) -> Result<Revision, StoreError> {
-                let [change] = <[Change; 1]>::try_from(changes).ok().unwrap();
-                let subject = Subject::of_name(&change.write.subject());
-                let request = change.request.unwrap().key.id.parse().unwrap();
+                let subject = |change: &Change| Subject::of_name(&change.write.subject());
+                let subjects: Vec<Subject> = changes.iter().map(subject).collect();
+                let request = changes.into_iter().find_map(|change| change.request).unwrap();
+                let request = request.key.id.parse().unwrap();
                 let server = Arc::clone(&self.0.server);
                 let made = self.0.write(|_| (), move |database, _, ()| {
-                    let revision = database.commit(subject, request);
+                    let revision = database.commit_all(&subjects, request);
                     server.rings.send_modify(|rings| *rings += 1);
                     revision
                 });

@@ -184,6 +184,7 @@ async fn asked(introspection: &Introspection, root: &Caller, secret: &str) -> Op
         class: "",
         cost: 0,
         full: false,
+        without_hint: false,
     };
     introspection.introspect(root, question).await.unwrap().decision.denial
 }

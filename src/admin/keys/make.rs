@@ -37,6 +37,13 @@ pub(super) struct Made {
     pub(super) warnings: Vec<Warning>,
 }
 
+impl Made {
+    /// How many grants it holds.
+    pub(super) fn grants(&self) -> usize {
+        self.key.grants.len()
+    }
+}
+
 /// The making of keys in one workspace, with what was read for those before.
 pub(super) struct Making<'a> {
     caller: &'a Caller,

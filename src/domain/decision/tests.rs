@@ -125,7 +125,8 @@ impl Case {
     ) -> Option<Denial> {
         let client = client.map(|text| text.parse().unwrap());
         let required_scopes = strings(required);
-        let inquiry = Inquiry { client, required_scopes: &required_scopes, resource, class: None };
+        let required_scopes = &required_scopes;
+        let inquiry = Inquiry { client, required_scopes, resource, ..Inquiry::default() };
         self.live().decide(&inquiry, NOW).unwrap().denial
     }
 }

@@ -102,18 +102,16 @@ impl CompiledPolicy {
 
     /// Whether calls may be of a class: one that its scopes or limits name, or any where they
     /// name none.
-    ///
-    /// # Errors
-    ///
-    /// The class whose name is nearest, where they may not.
-    pub fn check_class(&self, class: &str) -> Result<(), Option<&str>> {
-        if self.classes.is_empty() || self.classes.contains(class) {
-            return Ok(());
-        }
+    pub fn has_class(&self, class: &str) -> bool {
+        self.classes.is_empty() || self.classes.contains(class)
+    }
+
+    /// The class whose name is nearest to one that it does not have.
+    pub fn nearest_class(&self, class: &str) -> Option<&str> {
         // In the order of their names, so that the answer is always the same.
         let mut classes: Vec<_> = self.classes.iter().map(String::as_str).collect();
         classes.sort_unstable();
-        Err(nearest(class, classes.into_iter()))
+        nearest(class, classes.into_iter())
     }
 
     /// What a holder of the scope may do: itself and all that it implies. Nothing

@@ -30,7 +30,16 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> Question<
         Ok(proto::IntrospectView::Decision) => false,
         Ok(proto::IntrospectView::Full | proto::IntrospectView::Unspecified) | Err(_) => true,
     };
-    Question { secret, client_ip, required_scopes, resource, class, cost: *cost, full }
+    Question {
+        secret,
+        client_ip,
+        required_scopes,
+        resource,
+        class,
+        cost: *cost,
+        full,
+        without_hint: false,
+    }
 }
 
 pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectResponse {

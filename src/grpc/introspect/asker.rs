@@ -98,17 +98,20 @@ impl Answers for Asker {
                 Ok(Err(Failed::ForGood(status))) => return Err(status),
                 Err(_) => Outcome::Error(of_question(&exceeded(self.question_max))),
             };
-            Ok(Some(StreamIntrospectResponse { id, outcome: Some(outcome) }))
+            Ok(StreamIntrospectResponse { id, outcome: Some(outcome) })
         })
     }
 
-    fn check(self: Arc<Self>) -> BoxFuture<'static, Said> {
+    fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>> {
         Box::pin(async move {
             match self.still_may().await {
                 // What cannot be told now is asked again.
-                Ok(()) | Err(Failed::Alone(_)) => Ok(None),
+                Ok(()) | Err(Failed::Alone(_)) => Ok(()),
                 Err(Failed::ForGood(status)) => Err(status),
             }
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,46 +4,32 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::body::Frame;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::body::trailers;
 use crate::{back::Stopped, grpc::status::stopped};
 
 /// The request, whose messages end with UNAVAILABLE and SHUTTING_DOWN when `stop` is cancelled: no service waits for
 /// another one.
 pub(super) fn request(request: Request<Body>, stop: &CancellationToken) -> Request<Body> {
-    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending)), Then::AfterWhatIsReady))
-}
-
-/// The same of a request that may never be without a message that is ready: it ends at once.
-pub(super) fn questions(request: Request<Body>, stop: &CancellationToken) -> Request<Body> {
-    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending)), Then::AtOnce))
+    request.map(|body| until(stop, body, Err(stopped(Stopped::Ending))))
 }
 
 /// The response, which ends so when `stop` is cancelled, after all messages that were there before.
 pub(super) fn response(response: Response<Body>, stop: &CancellationToken) -> Response<Body> {
-    let mut trailers = HeaderMap::new();
-    // On failure the trailers keep the code, which says enough.
-    let _ = stopped(Stopped::Ending).add_header(&mut trailers);
-    let last = Ok(Frame::trailers(trailers));
-    response.map(|body| until(stop, body, last, Then::AfterWhatIsReady))
+    let last = Ok(trailers(&stopped(Stopped::Ending)));
+    response.map(|body| until(stop, body, last))
 }
 
 type Part = Result<Frame<Bytes>, Status>;
 
-fn until(stop: &CancellationToken, body: Body, last: Part, then: Then) -> Body {
+fn until(stop: &CancellationToken, body: Body, last: Part) -> Body {
     let stop = Box::pin(stop.clone().cancelled_owned());
-    Body::new(Ending { body, stop, last: Some(last), then })
-}
-
-/// When a body ends after the sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    AfterWhatIsReady,
-    AtOnce,
+    Body::new(Ending { body, stop, last: Some(last) })
 }
 
 /// A body that ends at a sign.
@@ -52,7 +38,6 @@ struct Ending {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// None: it has ended.
     last: Option<Part>,
-    then: Then,
 }
 
 impl hyper::body::Body for Ending {
@@ -60,9 +45,6 @@ impl hyper::body::Body for Ending {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
-        if self.then == Then::AtOnce && self.stop.as_mut().poll(context).is_ready() {
-            return Poll::Ready(self.last.take());
-        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
@@ -100,18 +82,6 @@ mod tests {
         let end = body.frame().await.unwrap().unwrap_err();
         assert_eq!(end.code(), Status::unavailable("").code());
         assert!(body.frame().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn questions_end_with_an_error_also_where_more_of_them_are_ready() {
-        let (body, stop) = endless();
-        let mut body = questions(Request::new(body), &stop).into_body();
-        let end = body.frame().await.unwrap().unwrap_err();
-        assert_eq!(end.code(), Status::unavailable("").code());
-        assert!(body.frame().await.is_none());
-        let (body, _) = endless();
-        let mut body = questions(Request::new(body), &CancellationToken::new()).into_body();
-        assert!(body.frame().await.unwrap().unwrap().is_data());
     }
 
     #[tokio::test]

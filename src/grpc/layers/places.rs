@@ -107,7 +107,8 @@ impl Bounded {
     }
 }
 
-fn too_many_in_flight(max: usize) -> Status {
+/// The answer when `max` of a kind are in flight.
+pub(in crate::grpc) fn too_many_in_flight(max: usize) -> Status {
     let mut details = info(ErrorReason::TooManyInFlight, [("max_in_flight", max.to_string())]);
     details.set_retry_info(Some(RETRY_DELAY));
     with_details(

@@ -1,7 +1,7 @@
 //! Why questions have no answer.
 
 use tonic::Status;
-use tonic_types::StatusExt as _;
+use tonic_types::{FieldViolation, StatusExt as _};
 
 use super::{STORE_RETRY_DELAY, info, invalid, with_details};
 use crate::{
@@ -10,8 +10,9 @@ use crate::{
         fault::{Fault, without_secrets},
         limit::CannotTell,
     },
+    grpc::convert::duration,
     introspect::IntrospectError,
-    proto::{ErrorReason, StreamIntrospectError},
+    proto::{ErrorReason, StreamIntrospectError, WrongField},
 };
 
 /// The longest scope that is repeated, in characters.
@@ -81,9 +82,37 @@ fn senseless(faults: &[Fault], first: Option<&InvalidInquiry>) -> Status {
 
 /// Why one question of a stream has no answer.
 pub(in crate::grpc) fn of_question(status: &Status) -> StreamIntrospectError {
+    let details = status.get_error_details();
+    let faults = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+    let wrong = |fault: FieldViolation| {
+        let FieldViolation { field, description, .. } = fault;
+        WrongField { field, description }
+    };
     StreamIntrospectError {
         code: status.code().into(),
-        reason: status.get_details_error_info().map(|info| info.reason).unwrap_or_default(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
         message: status.message().to_owned(),
+        wrong_fields: faults.into_iter().map(wrong).collect(),
+        retry_after: details.retry_info().and_then(|info| info.retry_delay).map(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ports::StoreError;
+
+    #[test]
+    fn what_cannot_be_told_now_says_when_to_ask_again() {
+        let later = Some(duration(STORE_RETRY_DELAY));
+        let gone = IntrospectError::Store(StoreError::Unavailable("gone".into()));
+        for (error, reason) in [
+            (gone, "STORE_UNAVAILABLE"),
+            (IntrospectError::Limits(CannotTell), "LIMITS_UNAVAILABLE"),
+        ] {
+            let told = of_question(&error.into());
+            assert_eq!((&*told.reason, told.retry_after), (reason, later));
+            assert_eq!(told.wrong_fields, []);
+        }
     }
 }

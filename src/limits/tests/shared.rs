@@ -240,3 +240,13 @@ async fn what_one_limit_grants_and_another_refuses_is_not_lost() {
     assert_eq!(case.take(1, CI, (&own, &[]), 4).await.unwrap().wait, None);
     assert_eq!(case.orders(), orders);
 }
+
+#[tokio::test]
+async fn what_cannot_be_held_is_not_taken_where_a_limit_that_can_refuses() {
+    let case = Case::new(2);
+    let (own, common) = ([limit("a", 5)], [limit("b", 100)]);
+    assert_eq!(case.take(0, CI, (&[], &common), 100).await.unwrap().wait, None);
+    let refused = case.take(1, CI, (&own, &common), 4).await.unwrap();
+    assert_eq!(refused.wait, Some(Wait::For(SECOND * 4 / 100)));
+    assert_eq!(case.take(1, CI, (&own, &[]), 5).await.unwrap().wait, None);
+}

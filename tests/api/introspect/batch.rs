@@ -147,3 +147,16 @@ async fn a_caller_without_the_scope_is_refused_before_anything_is_looked_at() {
     let none = BatchIntrospectRequest::default();
     scope_missing(reader.introspect.batch_introspect(none).await);
 }
+
+#[tokio::test]
+async fn of_many_names_that_are_not_known_the_first_have_a_hint() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let good = root.create_key("acme", "", reader()).await.secret;
+    let request = BatchIntrospectRequest { requests: vec![question(&good, &["site:read"]); 7] };
+    let outcome = root.introspect.batch_introspect(request).await;
+    let status = refused(outcome, Code::InvalidArgument, "UNKNOWN_SCOPE");
+    let faults = status.get_details_bad_request().unwrap().field_violations;
+    let hinted: Vec<bool> =
+        faults.iter().map(|fault| fault.description.contains("did you mean")).collect();
+    assert_eq!(hinted, [true, true, true, true, true, false, false]);
+}

@@ -1,5 +1,7 @@
 //! `StreamIntrospect`.
 
+mod unread;
+
 use std::time::Duration;
 
 use futures_util::stream;
@@ -138,6 +140,20 @@ async fn a_question_that_makes_no_sense_is_an_outcome_and_the_stream_goes_on() {
 }
 
 #[tokio::test]
+async fn every_wrong_field_of_a_question_is_named() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let mut talk = Talk::new(&mut root).await;
+    let wrong = IntrospectRequest { client_ip: "localhost".into(), cost: -1, ..question("x", &[]) };
+    talk.ask(1, wrong);
+    let StreamIntrospectResponse { outcome, .. } = talk.next().await.unwrap().unwrap();
+    let Some(Outcome::Error(error)) = outcome else { panic!("{outcome:?}") };
+    let fields: Vec<&str> = error.wrong_fields.iter().map(|wrong| &*wrong.field).collect();
+    assert_eq!(fields, ["client_ip", "cost"]);
+    assert_eq!(error.wrong_fields[1].description, "must not be negative");
+    assert_eq!(error.retry_after, None);
+}
+
+#[tokio::test]
 async fn what_changes_is_seen_by_the_next_question() {
     let (_server, mut root) = Server::with_workspaces().await;
     let secret = root.create_key("acme", "ci", reader()).await.secret;
@@ -234,6 +250,34 @@ async fn a_stream_goes_on_beyond_the_longest_deadline_of_a_call() {
         talk.ask(id, question("x", &[]));
         assert_eq!(talk.answer().await, (id, DenyReason::InvalidKey));
     }
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_time_is_over_that_its_caller_gave_it() {
+    let server = Server::start().await;
+    let mut root = server.root().await;
+    let mut talk = Talk::with(&mut root, Some(Duration::from_millis(300))).await;
+    ended(talk.end().await, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
+async fn a_key_that_has_its_share_of_streams_opens_no_more() {
+    let server = Server::start().await;
+    let mut root = server.root().await;
+    let mut talks = Vec::new();
+    for _ in 0..250 {
+        talks.push(Talk::new(&mut root).await);
+    }
+    let silent = || stream::pending::<StreamIntrospectRequest>();
+    let outcome = root.introspect.stream_introspect(silent()).await;
+    refused(outcome, Code::ResourceExhausted, "TOO_MANY_IN_FLIGHT");
+    let mut other = server.caller(&["introspect"], &[]).await;
+    let mut talk = Talk::new(&mut other).await;
+    talk.ask(1, question("x", &[]));
+    assert_eq!(talk.answer().await, (1, DenyReason::InvalidKey));
+    drop(talks);
+    let free = async { while root.introspect.stream_introspect(silent()).await.is_err() {} };
+    tokio::time::timeout(LONG, free).await.unwrap();
 }
 
 #[tokio::test]

@@ -338,3 +338,44 @@ async fn a_caller_without_the_scope_is_refused_before_anything_is_looked_at() {
     let mut reader = server.caller(&["keys:read"], &[]).await;
     scope_missing(reader.admin.batch_create_keys(BatchCreateKeysRequest::default()).await);
 }
+
+#[tokio::test]
+async fn every_minting_key_that_the_caller_does_not_reach_is_named_at_once() {
+    let (server, mut root) = Server::with_workspaces().await;
+    root.create_key("other", "minter", reader()).await;
+    let mut bound = server.caller(&["keys:write"], &["workspaces/acme"]).await;
+    let head = root.head().await;
+    let minting_key = "workspaces/other/keys/minter".to_owned();
+    let minted = || CreateKeyRequest { minting_key: minting_key.clone(), ..of("", reader()) };
+    let request = batch(vec![of("", reader()), minted(), of("", reader()), minted()]);
+    let status =
+        refused(bound.admin.batch_create_keys(request).await, Code::NotFound, "RESOURCE_NOT_FOUND");
+    assert_eq!(named_fields(&status), ["requests[1]", "requests[3]"]);
+    // What is wrong in itself is told first.
+    let request = batch(vec![of("No Id", reader()), minted()]);
+    let fields = wrong_fields(bound.admin.batch_create_keys(request).await);
+    assert_eq!(fields, ["requests[0].key_id"]);
+    assert_eq!(root.head().await, head);
+}
+
+#[tokio::test]
+async fn keys_with_too_many_grants_together_are_refused() {
+    let (_server, mut root) = super::under(|policy| {
+        let names: Vec<String> = (0..1_000).map(|number| format!("many:s{number}")).collect();
+        let scope = |name: &String| proto::Scope { name: name.clone(), ..Default::default() };
+        policy.scopes.extend(names.iter().map(scope));
+        policy.presets =
+            vec![proto::Preset { name: "many".into(), scopes: names, ..Default::default() }];
+    })
+    .await;
+    let head = root.head().await;
+    let bare = proto::Key { grants: vec![], ..reader() };
+    let one = CreateKeyRequest { presets: strings(&["many"]), ..of("", bare) };
+    let outcome = root.admin.batch_create_keys(batch(vec![one.clone(); 51])).await;
+    let status = refused(outcome, Code::InvalidArgument, "INVALID_FIELDS");
+    assert_eq!(named_fields(&status), ["requests"]);
+    assert!(status.message().contains("more than 50000 grants"), "{status:?}");
+    let checked = BatchCreateKeysRequest { validate_only: true, ..batch(vec![one; 50]) };
+    assert_eq!(made(&mut root, checked).await.len(), 50);
+    assert_eq!(root.head().await, head);
+}

@@ -254,3 +254,67 @@ async fn a_caller_without_the_scope_is_refused_before_anything_is_looked_at() {
     let mut reader = server.caller(&["keys:read"], &[]).await;
     scope_missing(reader.admin.batch_revoke_keys(BatchRevokeKeysRequest::default()).await);
 }
+
+/// A repeated request tells no more of keys than the first was allowed.
+#[tokio::test]
+async fn a_repeated_request_is_refused_where_a_key_is_more_than_the_caller_by_now() {
+    let (server, mut root) = Server::with_workspaces().await;
+    let same = || proto::Key { grants: grants(&["keys:write"]), ..reader() };
+    root.create_key("system", "one", same()).await;
+    let own = root.create_key("system", "own", proto::Key { grants: grants(&["*"]), ..reader() });
+    let mut caller = server.caller_with(Some(&own.await.secret)).await;
+    let request = BatchRevokeKeysRequest {
+        parent: "workspaces/system".into(),
+        names: vec!["workspaces/system/keys/one".into()],
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let once = revoked(&mut caller, request.clone()).await;
+    assert_eq!(revoked(&mut caller, request.clone()).await, once);
+    // From now on the key that has ended is bound to less than nothing that the caller holds.
+    let narrower = proto::UpdateKeyRequest {
+        key: Some(proto::Key {
+            name: "workspaces/system/keys/own".into(),
+            constraint: vec!["workspaces/system".into()],
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["constraint".into()] }),
+        ..Default::default()
+    };
+    root.admin.update_key(narrower).await.unwrap();
+    let outcome = caller.admin.batch_revoke_keys(request).await;
+    refused(outcome, Code::PermissionDenied, "BROADER_THAN_CALLER");
+}
+
+#[tokio::test]
+async fn keys_that_are_too_large_together_are_ended_a_few_at_a_time() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let grants = (0..1_000).map(|number| proto::Grant {
+        scope: "sites:read".into(),
+        resource: format!("sites/{number:0>72}"),
+    });
+    let large = proto::Key { grants: grants.collect(), ..reader() };
+    let ids: Vec<String> = (0..40).map(|number| format!("large-{number}")).collect();
+    for some in ids.chunks(10) {
+        let one = |id: &String| proto::CreateKeyRequest {
+            key_id: id.clone(),
+            key: Some(large.clone()),
+            ..Default::default()
+        };
+        let request = proto::BatchCreateKeysRequest {
+            parent: "workspaces/acme".into(),
+            requests: some.iter().map(one).collect(),
+            ..Default::default()
+        };
+        root.admin.batch_create_keys(request).await.unwrap();
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let outcome = root.admin.batch_revoke_keys(batch(&ids)).await;
+    let status = refused(outcome, Code::InvalidArgument, "INVALID_FIELDS");
+    assert_eq!(named_fields(&status), ["names"]);
+    assert!(status.message().contains("at most 8388608"), "{status:?}");
+    for some in ids.chunks(20) {
+        let ended = revoked(&mut root, batch(some)).await;
+        assert!(ended.iter().all(|key| key.state() == KeyState::Revoked));
+    }
+}

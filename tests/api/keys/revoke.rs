@@ -2,6 +2,7 @@
 
 use keyward::proto::{self, DenyReason, KeyState, RevokeKeyRequest};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::support::{Server, not_found, reader, refused, request_id, scope_missing, wrong_fields};
 
@@ -22,6 +23,40 @@ async fn a_revoked_key_is_denied_from_the_next_call_on_and_stays_on_record() {
     assert_eq!(answer.reason(), DenyReason::Revoked);
     let get = proto::GetKeyRequest { name: "workspaces/acme/keys/ci".into() };
     assert_eq!(root.admin.get_key(get).await.unwrap().into_inner(), revoked);
+}
+
+#[tokio::test]
+async fn a_key_as_large_as_can_be_is_revoked_too() {
+    let (_server, mut root) = Server::with_workspaces().await;
+    let grants = (0..1_000).map(|number| proto::Grant {
+        scope: "sites:read".into(),
+        resource: format!("sites/{number:0>72}"),
+    });
+    let mut key = proto::Key { grants: grants.collect(), ..reader() };
+    key.labels.extend((0..64).map(|number| (format!("l{number}"), "x".repeat(255))));
+    let creation = |key: &proto::Key| proto::CreateKeyRequest {
+        parent: "workspaces/acme".into(),
+        key_id: "large".into(),
+        key: Some(key.clone()),
+        ..Default::default()
+    };
+    // So many bytes that not one more is allowed, as the fault tells.
+    let outcome = root.admin.create_key(creation(&key)).await;
+    let status = refused(outcome, Code::InvalidArgument, "INVALID_FIELDS");
+    let fault = &status.get_details_bad_request().unwrap().field_violations[0].description;
+    let numbers: Vec<usize> =
+        fault.split(|c: char| !c.is_ascii_digit()).filter_map(|text| text.parse().ok()).collect();
+    let [size, most] = numbers[..] else { panic!("{fault}") };
+    let mut more = size - most;
+    for value in key.labels.values_mut() {
+        let left = value.len().saturating_sub(more);
+        more -= value.len() - left;
+        value.truncate(left);
+    }
+    assert_eq!(more, 0, "{size}");
+    let secret = root.admin.create_key(creation(&key)).await.unwrap().into_inner().secret;
+    root.admin.revoke_key(request("workspaces/acme/keys/large")).await.unwrap();
+    assert_eq!(root.ask(&secret, &[], "").await.reason(), DenyReason::Revoked);
 }
 
 #[tokio::test]

@@ -42,14 +42,14 @@ use crate::callers::raw::framed;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A server that tells how it ended.
-struct Running {
-    address: SocketAddr,
-    secret: String,
-    shutdown: CancellationToken,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) secret: String,
+    pub(crate) shutdown: CancellationToken,
     ended: oneshot::Receiver<Drained>,
 }
 
-async fn start() -> Running {
+pub(crate) async fn start() -> Running {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = Settings::default();
     settings.database.path = directory.path().join("keyward.db");
@@ -91,7 +91,7 @@ impl Running {
         HealthClient::new(self.channel().await)
     }
 
-    async fn end(self) -> Drained {
+    pub(crate) async fn end(self) -> Drained {
         tokio::time::timeout(LONG, self.ended).await.unwrap().unwrap()
     }
 }

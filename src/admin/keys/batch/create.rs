@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    future::poll_fn,
+    task::Poll,
     time::Duration,
 };
 
@@ -23,6 +25,38 @@ use crate::{
         time::Timestamp,
     },
 };
+
+/// The most grants that the keys of one request hold, those of presets included: each is a row, and
+/// all of them are written while other changes wait.
+const GRANTS_TOTAL_MAX: usize = 50_000;
+
+/// Refuses keys that hold more together. They are counted as they are made, so that no more come
+/// about than that.
+fn check_grants(count: usize) -> Result<(), AdminError> {
+    let mut faults = Faults::new();
+    if count > GRANTS_TOTAL_MAX {
+        faults.note(
+            "requests",
+            format_args!(
+                "have more than {GRANTS_TOTAL_MAX} grants together, those of presets included: send fewer"
+            ),
+        );
+    }
+    faults.finish().map_err(AdminError::Invalid)
+}
+
+/// Lets others have their turn on this thread.
+async fn turn() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// Where a request stands.
 fn at(place: usize) -> String {
@@ -57,13 +91,17 @@ impl Admin {
         intent.check(&mut faults);
         let looked_at = check_count("requests", requests.len(), &mut faults);
         let requests = if looked_at { &requests[..] } else { &[] };
-        let forms = request.forms(requests, caller, &mut faults)?;
+        let (forms, refused) = request.forms(requests, caller, &mut faults)?;
         let Some(parent) = parent else {
             for (place, request) in requests.iter().enumerate() {
                 faults.beneath(&at(place), |faults| request.draft.check_form(faults));
             }
             return Err(invalid(faults));
         };
+        if faults.is_empty() {
+            // With a fault the request goes no further than that.
+            refused.finish()?;
+        }
         // Before the rules are asked, which may have changed since.
         if faults.is_empty()
             && let Some(repeated) = self.repeated_batch(caller, &parent, request).await?
@@ -87,10 +125,15 @@ impl Admin {
         let named = keys.into_iter().zip(names).map(|(key, name)| Key { name, ..key });
         let mut making = Making::new(caller, &site, now);
         let mut gathered = Gathered::default();
-        let mut made = Vec::with_capacity(requests.len());
+        let mut made: Vec<Made> = Vec::with_capacity(requests.len());
+        let mut grants = 0_usize;
         for (place, ((key, form), request)) in named.zip(forms).zip(requests).enumerate() {
             let outcome = self.make(&mut making, request, key, form.minting_key).await;
-            made.extend(gathered.take(at(place), outcome)?);
+            let outcome = gathered.take(at(place), outcome)?;
+            grants = grants.saturating_add(outcome.as_ref().map_or(0, Made::grants));
+            check_grants(grants)?;
+            made.extend(outcome);
+            turn().await;
         }
         gathered.finish()?;
         self.issue_all(caller, intent, &site, made).await
@@ -175,7 +218,7 @@ impl Admin {
             issued.push((key, warnings, secret));
         }
         settle(faults, Some(()))?;
-        let stamps = self.write_all(Actor::Caller(caller), intent, planned).await?;
+        let stamps = self.write_all(Actor::Caller(caller), intent, "requests", planned).await?;
         let answers = issued.into_iter().zip(stamps).map(|((key, warnings, secret), stamp)| {
             let newest = |create_time: Timestamp| SecretRecord {
                 create_time,
@@ -193,15 +236,16 @@ impl Admin {
 }
 
 impl BatchCreateKeys {
-    /// Reads of each request what needs no rules, and whether it fits the others.
+    /// Reads of each request what needs no rules, and whether it fits the others. Those whose
+    /// minting key the caller does not reach are gathered.
     fn forms(
         &self,
         requests: &[CreateKey],
         caller: &Caller,
         faults: &mut Faults,
-    ) -> Result<Vec<Form>, AdminError> {
+    ) -> Result<(Vec<Form>, Gathered), AdminError> {
         let mut places: HashMap<Id, usize> = HashMap::new();
-        let mut forms = Vec::with_capacity(requests.len());
+        let (mut forms, mut refused) = (Vec::with_capacity(requests.len()), Gathered::default());
         for (place, request) in requests.iter().enumerate() {
             let form = faults.beneath(&at(place), |faults| {
                 self.check_shared(request, faults);
@@ -213,9 +257,9 @@ impl BatchCreateKeys {
                 }
                 Ok::<_, AdminError>(form)
             });
-            forms.push(form?);
+            forms.extend(refused.take(at(place), form)?);
         }
-        Ok(forms)
+        Ok((forms, refused))
     }
 
     /// Notes what a request says for itself that is said for all of them.

@@ -52,16 +52,16 @@ impl Admin {
             false => Vec::new(),
         };
         let parent = settle(faults, parent)?;
-        if self.remembered(caller, intent).await?.is_some() {
-            let (keys, site) =
-                (self.keys_now(&parent, &ids, "names").await?, self.site(&parent).await?);
-            return Ok(keys.into_iter().map(|key| key.due_after(site.due_after())).collect());
-        }
+        // Read after it is known, for what was read before may be of the time before that request.
+        let earlier = self.remembered(caller, intent).await?;
         let keys = self.keys_now(&parent, &ids, "names").await?;
         let site = self.site(&parent).await?;
         let dated = keys.into_iter().map(|key| key.due_after(site.due_after()));
         let mut records: Vec<KeyRecord> = dated.collect();
         self.check_handled(caller, &site, &records).await?;
+        if earlier.is_some() {
+            return Ok(records);
+        }
         let (actor, now) = (Actor::Caller(caller), self.now());
         let (mut ended, mut planned) = (Vec::new(), Vec::new());
         for record in records.iter_mut().filter(|record| record.key.value.revoke_time.is_none()) {
@@ -80,7 +80,7 @@ impl Admin {
             }
             return Ok(records);
         }
-        let stamps = self.write_all(actor, intent, planned).await?;
+        let stamps = self.write_all(actor, intent, "names", planned).await?;
         for ((record, after), stamp) in ended.into_iter().zip(stamps) {
             record.key = stamp.with(after);
         }

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use futures_util::{FutureExt as _, stream};
+use futures_util::stream;
 use tokio::sync::Semaphore;
 
 use super::*;
+
+/// The number of a question that there is no answer to.
+const PANICS: i64 = 0;
 
 /// Questions with numbers below zero are answered when they are let, others at once.
 struct Slow {
@@ -24,12 +27,13 @@ impl Answers for Slow {
             if question.id < 0 {
                 self.gate.acquire().await.unwrap().forget();
             }
-            Ok(Some(StreamIntrospectResponse { id: question.id, outcome: None }))
+            assert_ne!(question.id, PANICS);
+            Ok(StreamIntrospectResponse { id: question.id, outcome: None })
         })
     }
 
-    fn check(self: Arc<Self>) -> BoxFuture<'static, Said> {
-        Box::pin(async move { self.refused.lock().unwrap().take().map_or(Ok(None), Err) })
+    fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>> {
+        Box::pin(async move { self.refused.lock().unwrap().take().map_or(Ok(()), Err) })
     }
 }
 
@@ -44,100 +48,185 @@ fn questions(ids: impl IntoIterator<Item = i64>) -> Questions {
     ids.into_iter().map(|id| Ok(StreamIntrospectRequest { id, request: None })).collect()
 }
 
-type Talking = Pin<Box<dyn Stream<Item = Result<StreamIntrospectResponse, Status>> + Send>>;
+/// Of a stream that may go on for ever.
+fn terms() -> StreamTerms {
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    StreamTerms { whole: None, question: Duration::MAX, stop, over }
+}
 
 /// The answers to these questions, after which there are no more.
-fn asked(questions: Questions, slow: &Arc<Slow>) -> Talking {
-    Box::pin(answers(stream::iter(questions), Arc::clone(slow), None).fuse())
+fn asked(questions: Questions, slow: &Arc<Slow>) -> Answered {
+    Box::pin(answers(stream::iter(questions), Arc::clone(slow), terms()).fuse())
 }
 
 /// The answers to these questions, after which more may come.
-fn open(questions: Questions, slow: &Arc<Slow>, whole: Option<Duration>) -> Talking {
+fn open(questions: Questions, slow: &Arc<Slow>, terms: StreamTerms) -> Answered {
     let questions = stream::iter(questions).chain(stream::pending());
-    Box::pin(answers(questions, Arc::clone(slow), whole))
+    answers(questions, Arc::clone(slow), terms)
 }
 
-/// The numbers of the answers that are there without waiting.
-fn ready(talk: &mut Talking) -> Vec<i64> {
+/// The numbers of the answers that come at once, in the time that does not go on by itself.
+async fn ready(talk: &mut Answered) -> Vec<i64> {
     let mut ids = Vec::new();
-    while let Some(Some(Ok(answer))) = talk.next().now_or_never() {
+    let moment = Duration::from_millis(1);
+    while let Ok(Some(Ok(answer))) = tokio::time::timeout(moment, talk.next()).await {
         ids.push(answer.id);
     }
     ids
 }
 
-#[tokio::test]
+/// Lets everything happen that waits for nothing.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_questions_are_read_as_may_be_open_and_no_more() {
     let slow = slow();
     let mut talk = asked(questions((1..=1_000).map(|id| -id)), &slow);
-    assert!(ready(&mut talk).is_empty());
+    assert!(ready(&mut talk).await.is_empty());
     assert_eq!(slow.asked.load(SeqCst), OPEN_MAX);
     slow.gate.add_permits(3);
-    assert_eq!(ready(&mut talk).len(), 3);
+    assert_eq!(ready(&mut talk).await.len(), 3);
     assert_eq!(slow.asked.load(SeqCst), OPEN_MAX + 3);
 }
 
-#[tokio::test]
-async fn who_reads_no_answers_is_asked_for_no_questions() {
+#[tokio::test(start_paused = true)]
+async fn who_reads_no_answers_is_asked_for_few_questions() {
     let slow = slow();
     let mut talk = asked(questions(1..=1_000), &slow);
+    settle().await;
+    assert_eq!(slow.asked.load(SeqCst), UNREAD_MAX);
     assert_eq!(talk.next().await.unwrap().unwrap().id, 1);
-    assert_eq!(slow.asked.load(SeqCst), 1);
+    settle().await;
+    assert_eq!(slow.asked.load(SeqCst), UNREAD_MAX + 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_does_not_wait_for_those_before_it() {
     let slow = slow();
     let mut talk = asked(questions([-1, 2, -3, 4]), &slow);
-    assert_eq!(ready(&mut talk), [2, 4]);
+    assert_eq!(ready(&mut talk).await, [2, 4]);
     slow.gate.add_permits(2);
-    assert_eq!(ready(&mut talk), [-1, -3]);
+    assert_eq!(ready(&mut talk).await, [-1, -3]);
     assert!(talk.next().await.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_read_is_answered_before_the_stream_ends_as_the_questions_did() {
     let slow = slow();
     let mut all = questions([-1, 2]);
-    all.push(Err(Status::unavailable("the server ends")));
+    all.push(Err(Status::unavailable("the questions end")));
     all.extend(questions([3]));
     let mut talk = asked(all, &slow);
-    assert_eq!(ready(&mut talk), [2]);
+    assert_eq!(ready(&mut talk).await, [2]);
     slow.gate.add_permits(1);
     assert_eq!(talk.next().await.unwrap().unwrap().id, -1);
-    assert_eq!(talk.next().await.unwrap().unwrap_err().message(), "the server ends");
+    assert_eq!(talk.next().await.unwrap().unwrap_err().message(), "the questions end");
     assert!(talk.next().await.is_none());
     assert_eq!(slow.asked.load(SeqCst), 2, "what came after the end is not asked");
 }
 
-#[tokio::test]
-async fn after_many_answers_in_a_row_others_get_their_turn() {
-    let slow = slow();
-    let mut talk = asked(questions(1..=100), &slow);
-    assert_eq!(ready(&mut talk), (1..=32).collect::<Vec<_>>());
-    assert_eq!(ready(&mut talk), (33..=64).collect::<Vec<_>>());
+/// The end of a stream whose answers are read.
+async fn end(talk: &mut Answered) -> (Vec<i64>, Status) {
+    let mut ids = Vec::new();
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(60), talk.next()).await;
+        match next.unwrap().unwrap() {
+            Ok(answer) => ids.push(answer.id),
+            Err(status) => {
+                assert!(talk.next().await.is_none());
+                return (ids, status);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_when_its_time_is_over_whatever_is_open() {
     let (slow, begun) = (slow(), tokio::time::Instant::now());
     let whole = Duration::from_secs(7);
-    let mut talk = open(questions([-1]), &slow, Some(whole));
-    let status = talk.next().await.unwrap().unwrap_err();
+    let mut talk = open(questions([-1]), &slow, StreamTerms { whole: Some(whole), ..terms() });
+    let (_, status) = end(&mut talk).await;
     assert_eq!(status.code(), Status::deadline_exceeded("").code());
     assert!(begun.elapsed() >= whole && begun.elapsed() < whole + Duration::from_millis(10));
-    assert!(talk.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_stream_goes_on_as_long_as_its_caller_may_ask() {
     let slow = slow();
-    let mut talk = open(questions([-1]), &slow, None);
+    let mut talk = open(questions([-1]), &slow, terms());
     let next = tokio::time::timeout(Duration::from_secs(3_600), talk.next()).await;
     assert!(next.is_err(), "nothing is said for an hour");
     *slow.refused.lock().unwrap() = Some(Status::unauthenticated("revoked"));
     let begun = tokio::time::Instant::now();
-    assert_eq!(talk.next().await.unwrap().unwrap_err().message(), "revoked");
+    let (_, status) = end(&mut talk).await;
+    assert_eq!(status.message(), "revoked");
     assert!(begun.elapsed() <= CHECK_INTERVAL + Duration::from_millis(10));
-    assert!(talk.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_server_ends_what_was_read_is_answered_and_no_more_is_read() {
+    let (slow, terms) = (slow(), terms());
+    let stop = terms.stop.clone();
+    let mut talk = open(questions([-1, -2]), &slow, terms);
+    settle().await;
+    stop.cancel();
+    settle().await;
+    slow.gate.add_permits(2);
+    let (ids, status) = end(&mut talk).await;
+    assert_eq!(ids, [-1, -2]);
+    assert_eq!(status.code(), Status::unavailable("").code());
+    let mut late = open(questions([1]), &slow, StreamTerms { stop, ..self::terms() });
+    assert!(end(&mut late).await.0.is_empty());
+}
+
+/// How long it takes until a stream is over that has more answers than anybody reads.
+async fn over_unread(slow: &Arc<Slow>, terms: StreamTerms, then: impl FnOnce()) -> Duration {
+    let over = terms.over.clone();
+    let _unread = open(questions(1..=1_000), slow, terms);
+    settle().await;
+    assert!(!over.is_cancelled());
+    let begun = tokio::time::Instant::now();
+    then();
+    tokio::time::timeout(Duration::from_secs(60), over.cancelled()).await.unwrap();
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_keeps_no_stream_beyond_its_time() {
+    let whole = Duration::from_secs(7);
+    let terms = StreamTerms { whole: Some(whole), ..terms() };
+    assert!(over_unread(&slow(), terms, || {}).await <= whole);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_keeps_no_stream_that_it_may_not_have() {
+    let slow = slow();
+    let revoke = || *slow.refused.lock().unwrap() = Some(Status::unauthenticated("revoked"));
+    assert!(over_unread(&slow, terms(), revoke).await <= CHECK_INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_holds_the_end_of_the_server_for_a_moment_only() {
+    let terms = terms();
+    let stop = terms.stop.clone();
+    let passed = over_unread(&slow(), terms, || stop.cancel()).await;
+    assert!(passed <= READ_WITHIN + Duration::from_millis(10), "{passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_has_any_more_asks_nothing() {
+    let (slow, terms) = (slow(), terms());
+    let over = terms.over.clone();
+    drop(open(questions(1..=1_000), &slow, terms));
+    tokio::time::timeout(Duration::from_secs(60), over.cancelled()).await.unwrap();
+    assert_eq!(slow.asked.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_its_stream_with_an_internal_error() {
+    let mut talk = open(questions([1, PANICS]), &slow(), terms());
+    let (_, status) = end(&mut talk).await;
+    assert_eq!(status.code(), Status::internal("").code());
 }

@@ -1,0 +1,70 @@
+//! What is sent of an answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use hyper::body::Frame;
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::explain::explain;
+use crate::grpc::status::panicked;
+
+/// The response, with the errors explained that tonic does not, and with one in the place of a panic. It keeps `place`
+/// until its body has ended.
+pub(super) fn finish(
+    response: Response<Body>,
+    place: OwnedSemaphorePermit,
+    max_message_bytes: usize,
+) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    explain(&mut head.headers, max_message_bytes);
+    let body = Finished { body: Some(body), max_message_bytes, _until_the_end: place };
+    Response::from_parts(head, Body::new(body))
+}
+
+/// The end of a response that failed so after its head was sent.
+pub(super) fn trailers(status: &Status) -> Frame<Bytes> {
+    let mut trailers = HeaderMap::new();
+    // On failure the trailers keep the code, which says enough.
+    let _ = status.add_header(&mut trailers);
+    Frame::trailers(trailers)
+}
+
+struct Finished {
+    /// None: it panicked.
+    body: Option<Body>,
+    max_message_bytes: usize,
+    _until_the_end: OwnedSemaphorePermit,
+}
+
+impl hyper::body::Body for Finished {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Ok(polled) = catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context)))
+        else {
+            self.body = None;
+            return Poll::Ready(Some(Ok(trailers(&panicked()))));
+        };
+        polled.map_ok(|mut frame| {
+            if let Some(trailers) = frame.trailers_mut() {
+                explain(trailers, self.max_message_bytes);
+            }
+            frame
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+}

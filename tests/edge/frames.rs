@@ -1,0 +1,112 @@
+//! A client of HTTP/2 that says when each frame is sent (RFC 9113).
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Far more than anything here takes: a test that reaches it has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RESET: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const ACK: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+
+/// SETTINGS_INITIAL_WINDOW_SIZE.
+const INITIAL_WINDOW: u8 = 4;
+
+/// The head of a well-formed request to `path`, as HPACK writes it without its dictionary
+/// (RFC 7541).
+pub(crate) fn head(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).unwrap();
+        assert!(length < 127, "longer ones are written otherwise");
+        [&[length], text.as_bytes()].concat()
+    };
+    // POST and http stand in the table, as the names of the others: 4 path, 1 authority,
+    // 31 content-type.
+    let mut head = [
+        &[0x83, 0x86, 4][..],
+        &text(path),
+        &[1],
+        &text("test"),
+        &[0x0f, 16],
+        &text("application/grpc"),
+    ]
+    .concat();
+    for (name, value) in headers {
+        head.extend([&[0][..], &text(name), &text(value)].concat());
+    }
+    head
+}
+
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    flags: u8,
+    pub(crate) stream: u32,
+}
+
+pub(crate) struct Frames(TcpStream);
+
+impl Frames {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::with(address, &[]).await
+    }
+
+    /// One that takes so many bytes of each answer, and then no more.
+    pub(crate) async fn reading(address: SocketAddr, window: u8) -> Self {
+        Self::with(address, &[0, INITIAL_WINDOW, 0, 0, 0, window]).await
+    }
+
+    async fn with(address: SocketAddr, settings: &[u8]) -> Self {
+        let mut frames = Self(TcpStream::connect(address).await.unwrap());
+        frames.0.set_nodelay(true).unwrap();
+        frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        frames.send(SETTINGS, 0, 0, settings).await;
+        frames
+    }
+
+    /// Takes so many bytes more of the answer.
+    pub(crate) async fn read(&mut self, stream: u32, bytes: u32) {
+        self.send(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes()).await;
+    }
+
+    pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    pub(crate) async fn receive(&mut self) -> Frame {
+        let mut head = [0; 9];
+        tokio::time::timeout(LONG, self.0.read_exact(&mut head)).await.unwrap().unwrap();
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.0.read_exact(&mut payload).await.unwrap();
+        // Bytes 4 to 7 are the error; 0 is the end of the server.
+        let is_error = kind == GOAWAY && payload.get(4..8) != Some(&[0; 4]);
+        assert!(!is_error, "{}", String::from_utf8_lossy(&payload));
+        Frame { kind, flags, stream: u32::from_be_bytes(stream) }
+    }
+
+    /// Reads until a frame of this kind and stream.
+    pub(crate) async fn until(&mut self, kind: u8, flags: u8, stream: u32) {
+        loop {
+            let frame = self.receive().await;
+            if frame.kind == kind && frame.flags & flags == flags && frame.stream == stream {
+                return;
+            }
+            assert_ne!(frame.kind, RESET, "of stream {}", frame.stream);
+        }
+    }
+}

@@ -143,7 +143,9 @@ async fn writing(database: &str, store: Store, names: &Names) {
         let id = uuid::Uuid::now_v7().to_string().parse().unwrap();
         let source = Source { store: Arc::clone(&store), clock: Arc::new(SystemClock), id };
         let begun = Instant::now();
-        Flusher::start(Arc::clone(&meter), source, INTERVAL, &Handle::current()).finish().await;
+        Flusher::start(Arc::clone(&meter), source, INTERVAL, &Handle::current())
+            .finish(INTERVAL)
+            .await;
         let (took, counted) = (begun.elapsed(), meter.counted());
         assert_eq!((counted.entries, counted.failures), (0, 0));
         let rate = names.len() as f64 / took.as_secs_f64();

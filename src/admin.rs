@@ -212,6 +212,7 @@ impl Admin {
                 }
                 Guard::Policy(name) => self.records.rules(&name).await?.map(|now| now.revision),
                 Guard::Under(name) => Some(self.records.newest_under(&name).await?),
+                Guard::KeysOf(name) => Some(self.records.newest_of(&name).await?),
             };
             if now != Some(revision) {
                 return Ok(true);

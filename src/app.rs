@@ -1,9 +1,9 @@
 //! The composition root: the one place that knows every part.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use ring::rand::SystemRandom;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -242,15 +242,16 @@ impl App {
         self.replica.as_ref().map(|member| &member.replica)
     }
 
-    /// Writes what was counted last, leaves the other replicas, and closes the database.
+    /// Writes what was counted last, leaves the other replicas, and closes the database. The first
+    /// of these takes at most half of `patience`.
     ///
     /// # Errors
     ///
     /// [`AppError::Stopped`].
-    pub async fn close(self) -> Result<(), AppError> {
+    pub async fn close(self, patience: Duration) -> Result<(), AppError> {
         let Self { store, replica, keeping, back, .. } = self;
         let closing = async move {
-            keeping.finish().await;
+            keeping.finish(patience).await;
             if let Some(member) = replica {
                 member.leave().await;
             }
@@ -327,11 +328,12 @@ impl App {
         let usage = Arc::clone(&self.usage);
         // What hangs in the database must not keep the process from ending.
         let patience = settings.server.drain_timeout();
+        let begun = Instant::now();
         let closing = async {
             if let Some(checkpoints) = checkpoints {
                 checkpoints.end(patience).await;
             }
-            self.close().await
+            self.close(patience.saturating_sub(begun.elapsed())).await
         };
         let closed = tokio::time::timeout(patience, closing).await;
         let drained = drained?;

@@ -3,13 +3,18 @@
 //!
 //! Every replica signs its own: there is no leader to elect or to lose, each is a witness of what it
 //! has read itself, and one costs a read of what came since the last. Replicas may share a file:
-//! whoever writes goes on from the checkpoint that it finds there.
+//! whoever writes goes on from the checkpoint that it finds there, and leaves it there where it has
+//! become a newer one meanwhile.
 
 mod file;
 mod schedule;
 mod tally;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +23,7 @@ use crate::{
     domain::{
         checkpoint::{
             Checkpoint, CheckpointKey, Head, InvalidCheckpoint, Origin, PublicKey, VerifierKey,
+            open,
         },
         ports::Clock,
     },
@@ -52,7 +58,7 @@ pub struct Checkpoints {
     clock: Arc<dyn Clock>,
     key: CheckpointKey,
     /// By which the checkpoint before is believed.
-    believed: Vec<VerifierKey>,
+    believed: Arc<[VerifierKey]>,
     origin: Origin,
     file: Option<PathBuf>,
     last: Head,
@@ -98,7 +104,11 @@ impl Checkpoints {
         let checkpoint = Checkpoint { origin: self.origin.clone(), head, time: self.clock.now() };
         let note = self.key.sign(&checkpoint);
         if let Some(path) = &self.file {
-            file::replace(path.clone(), note.clone()).await?;
+            let (at, believed) = (path.clone(), Arc::clone(&self.believed));
+            let is_older = move |there: &str| {
+                head_in(there, &at, &believed).map(|there| there.revision <= head.revision)
+            };
+            file::replace(path.clone(), note.clone(), is_older).await??;
         }
         self.last = head;
         let encoded = STANDARD.encode(note);
@@ -110,9 +120,7 @@ impl Checkpoints {
     async fn before(&self) -> Result<Head, CheckpointError> {
         let Some(path) = &self.file else { return Ok(self.last) };
         let Some(note) = file::read_if_there(path.clone()).await? else { return Ok(self.last) };
-        let opened = crate::domain::checkpoint::open(&note, &self.believed);
-        let found =
-            opened.map_err(|cause| CheckpointError::Before { path: path.clone(), cause })?.head;
+        let found = head_in(&note, path, &self.believed)?;
         Ok(if found.revision > self.last.revision { found } else { self.last })
     }
 
@@ -136,4 +144,10 @@ impl Checkpoints {
             }
         }
     }
+}
+
+/// What a checkpoint in a file tells of.
+fn head_in(note: &str, path: &Path, believed: &[VerifierKey]) -> Result<Head, CheckpointError> {
+    let opened = open(note, believed);
+    Ok(opened.map_err(|cause| CheckpointError::Before { path: path.to_owned(), cause })?.head)
 }

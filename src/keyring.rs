@@ -3,8 +3,8 @@
 //! A JSON document such as
 //! `{"current":"0","keys":[{"version":"0","created":1767225600,"key":"<64 hex digits>"}]}`,
 //! which only its owner may read. The key that signs checkpoints of the log is beside them, as
-//! `"checkpoints":{"created":1767225600,"seed":"<64 hex digits>","older":[]}`. It is replaced whole or not at all, and lost with every key that
-//! it ever signed: back it up.
+//! `"checkpoints":{"created":1767225600,"seed":"<64 hex digits>","older":[]}`. It is replaced whole
+//! or not at all, and lost with every key that it ever signed: back it up.
 //!
 //! No error and no panic here carries key material; buffers that held some are wiped.
 

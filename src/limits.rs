@@ -2,8 +2,8 @@
 //!
 //! [`Local`] counts in this process, which is exact for one, and for several where each is given
 //! its part. [`Shared`] counts for all replicas over a [`Counter`], which is [`Redis`], in batches,
-//! so that a key that is used much does not cost a round trip for each question. What nobody uses is forgotten: memory is taken by what was used so lately that it is
-//! not all back yet.
+//! so that a key that is used much does not cost a round trip for each question. What nobody uses
+//! is forgotten: memory is taken by what was used so lately that it is not all back yet.
 
 mod counter;
 mod local;
@@ -19,9 +19,9 @@ mod tests;
 
 use async_trait::async_trait;
 
+pub use self::redis::{InvalidUrl, Redis};
 pub use counter::{Batch, Counter, Gone, Order};
 pub use local::Local;
-pub use redis::{InvalidUrl, Redis};
 pub use shared::Shared;
 pub use tally::{CounterTallied, Tallied, Tally};
 

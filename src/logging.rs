@@ -4,12 +4,16 @@ use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
+
+/// Where checkpoints are told of. Each is a line to be kept, however little else is wanted: without a file the log is
+/// the only place where it is.
+const CHECKPOINTS: &str = "keyward::checkpoints";
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +26,7 @@ pub enum LoggingError {
     Twice(#[from] TryInitError),
 }
 
-/// Sends the events of this process that `settings` lets through to standard error, and turns a panic into one event
+/// Sends the events of this process that `settings` lets through, and checkpoints always, to standard error, and turns a panic into one event
 /// that names its thread and place. The panic's message is left out: it may quote what the code was working on, which
 /// may be key material.
 ///
@@ -43,7 +47,7 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter: Targets = settings.level.parse()?;
+    let filter = settings.level.parse::<Targets>()?.with_target(CHECKPOINTS, LevelFilter::INFO);
     let lines = fmt::layer().with_writer(writer).with_ansi(coloured);
     let lines = match settings.format {
         LogFormat::Text => lines.boxed(),

@@ -2,8 +2,7 @@
 //! and one connection writes, or PostgreSQL, which many may use.
 //!
 //! What is written is on the disk before it is acknowledged (`synchronous = FULL`,
-//! `synchronous_commit = on`), each change together with its event.
-//! Secrets never come here: rows hold digests alone.
+//! `synchronous_commit = on`), each change with its event. No secret comes here, but digests alone.
 
 mod bounded;
 mod commit;
@@ -14,6 +13,7 @@ mod keyring;
 mod listing;
 mod log;
 mod open;
+mod place;
 mod postgres;
 mod read;
 mod renewal;
@@ -21,7 +21,7 @@ mod under;
 mod usage;
 mod verify;
 
-use std::{fmt, fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, sync::Arc};
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -32,6 +32,7 @@ use sea_orm::{
 pub use commit::Committed;
 pub use log::Log;
 pub use open::{OpenError, Options};
+pub use place::Place;
 pub use postgres::{PostgresOptions, Tls};
 pub use verify::{BrokenChain, Verified, VerifyError};
 
@@ -61,6 +62,7 @@ pub struct Store {
     /// By which usage is added up: on a server one of its own, so that no change waits for it.
     counting: Bounded<DatabaseConnection>,
     queue: Queue<Committer>,
+    ranking: usage::Ranking,
     policies: find::Policies,
     place: Place,
     home: Home,
@@ -73,24 +75,6 @@ enum Home {
     File(#[expect(dead_code, reason = "its drop gives up the lock")] Arc<File>),
     /// A server.
     Server(Box<PostgresOptions>),
-}
-
-/// Which database it is, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A file.
-    File(PathBuf),
-    /// A database on a server.
-    Server(String),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Server(name) => f.write_str(name),
-        }
-    }
 }
 
 impl Store {
@@ -242,9 +226,7 @@ impl FindKey for Store {
         match found {
             find::Found::Key(key) => Ok(Some(key)),
             find::Found::Nothing => Ok(None),
-            find::Found::Moved => {
-                Err(StoreError::Corrupt("policies.revision differs within one moment".to_owned()))
-            }
+            find::Found::Moved => Err(entity::corrupt("policies.revision, read twice at once,")),
         }
     }
 }
@@ -344,6 +326,10 @@ impl Records for Store {
         under::newest(&self.readers, policy).await.map(Revision)
     }
 
+    async fn newest_of(&self, principal: &PrincipalName) -> Result<Revision, StoreError> {
+        under::newest_of(&self.readers, principal).await.map(Revision)
+    }
+
     async fn events(
         &self,
         query: &EventQuery,
@@ -362,7 +348,7 @@ impl Records for Store {
         most: u64,
         rows_max: u64,
     ) -> Result<MostUsed, StoreError> {
-        usage::most_used(&self.readers, query, most, rows_max).await
+        self.ranking.most_used(&self.readers, query, most, rows_max).await
     }
 
     async fn request(

@@ -29,6 +29,8 @@ mod process;
 #[path = "replicas/proxy.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod proxy;
+#[path = "redis/server.rs"]
+mod redis;
 #[path = "servers/replicas.rs"]
 mod replicas;
 #[path = "servers/tls.rs"]
@@ -91,4 +93,30 @@ fn policy() -> proto::Policy {
         }],
         ..Default::default()
     }
+}
+
+/// Makes the policy and a workspace under it, both of this identifier.
+async fn furnish(root: &mut caller::Caller, id: &str) {
+    furnish_with(root, id, policy(), "").await;
+}
+
+/// The same with this policy, and the workspace on this plan.
+async fn furnish_with(root: &mut caller::Caller, id: &str, policy: proto::Policy, plan: &str) {
+    let request = proto::CreatePolicyRequest {
+        policy_id: id.to_owned(),
+        policy: Some(policy),
+        ..Default::default()
+    };
+    root.admin.create_policy(request).await.unwrap();
+    let workspace = proto::Workspace {
+        policy: format!("policies/{id}"),
+        plan: plan.to_owned(),
+        ..Default::default()
+    };
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: id.to_owned(),
+        workspace: Some(workspace),
+        ..Default::default()
+    };
+    root.admin.create_workspace(request).await.unwrap();
 }

@@ -134,6 +134,7 @@ conformance! {
         an_end_cut_off_with_care_is_found_by_a_checkpoint
         a_log_written_anew_is_found_by_a_checkpoint
         the_newest_checkpoint_is_kept_and_goes_on_from_the_one_before
+        a_newer_checkpoint_that_came_meanwhile_stays
         no_checkpoint_is_signed_of_a_log_that_does_not_go_on
         a_file_that_is_not_to_be_relied_on_is_left_as_it_is;
     tampering:
@@ -168,7 +169,8 @@ conformance! {
         workspaces_are_read_by_name_and_policy
         the_newest_change_is_of_whatever_is_in_the_workspaces
         keys_are_read_that_changed_since_themselves_or_their_surroundings
-        a_guard_of_all_that_is_under_a_policy_refuses_the_change;
+        a_guard_of_all_that_is_under_a_policy_refuses_the_change
+        a_guard_of_the_keys_of_a_principal_is_of_them_alone;
     usage:
         counts_are_added_up_over_sources_and_batches
         a_batch_of_one_row_or_none_is_added
@@ -176,6 +178,7 @@ conformance! {
         what_a_rule_of_the_database_refuses_is_refused_for_good
         a_last_use_by_a_clock_that_was_wrong_is_put_right
         sources_that_ended_are_forgotten_after_a_week
+        what_a_newer_version_counts_is_left_out
         hours_that_ended_longer_ago_than_they_are_kept_are_forgotten
         steps_are_hours_or_days_within_the_range
         the_most_used_keys_come_first

@@ -300,13 +300,12 @@ impl Admin {
         let site = self.site(&name.parent()).await?;
         check_etag(etag, &stored, &name)?;
         // Looked at before the keys are: one that is made or prolonged meanwhile is newer.
-        let under = site.workspace.value.policy.clone();
-        let newest = self.records.newest_under(&under).await?;
+        let newest = self.records.newest_of(&name).await?;
         if self.has_live_keys(&name).await? {
             return Err(AdminError::PrincipalHasLiveKeys(name.to_string()));
         }
         let mut guards = site.guards();
-        guards.push((Guard::Under(under), newest));
+        guards.push((Guard::KeysOf(name), newest));
         let principal = Principal { disabled: true, deleted: true, ..stored.value.clone() };
         let kind = Kind::PrincipalDeleted;
         self.put(Actor::Caller(caller), intent, kind, guards, Some(stored), principal).await?;

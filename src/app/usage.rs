@@ -14,6 +14,9 @@ use crate::{
     usage::{Flusher, Forgetter, Meter, Source},
 };
 
+/// The last write may take this part of the time that is left at the end.
+const PATIENCE_PART: u32 = 2;
+
 /// Writes what is counted, and forgets what is old, until it is dropped.
 pub(super) struct Keeping {
     flusher: Flusher,
@@ -40,8 +43,10 @@ impl Keeping {
         Ok(Self { flusher, forgetter })
     }
 
-    /// Writes what is left, and ends.
-    pub(super) async fn finish(self) {
-        tokio::join!(self.flusher.finish(), self.forgetter.finish());
+    /// Writes what is left, and ends. A backlog must not keep this process from leaving the others,
+    /// so it is given a part of the time that there is.
+    pub(super) async fn finish(self, patience: Duration) {
+        let flushing = self.flusher.finish(patience / PATIENCE_PART);
+        tokio::join!(flushing, self.forgetter.finish());
     }
 }

@@ -96,6 +96,7 @@ answered! {
     live_keys(policy: &PolicyName, since: Revision, now: Timestamp, page: &Page<KeyName>) -> Vec<Facts>;
     workspaces_under(policy: &PolicyName, page: &Page<Id>) -> Vec<Stored<Workspace>>;
     newest_under(policy: &PolicyName) -> Revision;
+    newest_of(principal: &PrincipalName) -> Revision;
     events(query: &EventQuery, page: &Page<Revision>) -> Vec<Event>;
     usage(query: &UsageQuery) -> Vec<UsageRow>;
     most_used(query: &UsageQuery, most: u64, rows_max: u64) -> MostUsed;

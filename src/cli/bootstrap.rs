@@ -12,7 +12,7 @@ pub(super) fn run(settings: &Settings, force: bool) -> Result<ExitCode, Failure>
         let app = App::open(settings, back.clone()).await?;
         let admin = Arc::clone(app.admin());
         let done = back.run(async move { admin.bootstrap(force).await }).await??;
-        let (told, closed) = (tell(done), app.close().await);
+        let (told, closed) = (tell(done), app.close(settings.server.drain_timeout()).await);
         told?;
         closed?;
         Ok(ExitCode::SUCCESS)

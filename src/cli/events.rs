@@ -31,9 +31,9 @@ pub(super) fn verify(
     ))?;
     if let Some(Checkpoint { origin, head, time }) = checkpoint {
         output::answer(format_args!(
-            "The checkpoint of {origin} at revision {}, signed {} s after 1970, holds.",
+            "The checkpoint of {origin} at revision {}, signed {}, holds.",
             head.revision,
-            time.micros() / 1_000_000
+            prost_types::Timestamp { seconds: time.micros() / 1_000_000, nanos: 0 }
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -13,12 +13,7 @@ pub(super) fn rotate(settings: &Settings) -> Result<ExitCode, Failure> {
         "{} signs with version {version} from the next start of the server on. Secrets of older versions stay good.",
         path.display()
     ));
-    if settings.database.is_server() {
-        output::note(
-            "Copy it to every process that uses the database, then stop them all and start them: \
-             one that has not read it refuses what the others sign.",
-        );
-    }
+    note_copies(settings, "refuses what the others sign");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -31,7 +26,18 @@ pub(super) fn rotate_checkpoints(settings: &Settings) -> Result<ExitCode, Failur
          good. Give the new public key, which `keyward keyring public-key` prints, to whoever checks them.",
         path.display()
     ));
+    note_copies(settings, "signs no checkpoint in a file that they share");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is to be done where several processes have the keyring, and what one does that is left out.
+fn note_copies(settings: &Settings, left_out: &str) {
+    if settings.database.is_server() {
+        output::note(format_args!(
+            "Copy it to every process that uses the database, then stop them all and start them: \
+             one that has not read it {left_out}."
+        ));
+    }
 }
 
 /// Prints the public keys of checkpoints.

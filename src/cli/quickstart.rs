@@ -75,6 +75,8 @@ fn settings_for(settings: &Settings, directory: &Path, exit: bool) -> Settings {
     if exit {
         settings.server.listen = ANY_PORT;
     }
+    // Nobody keeps checkpoints of a show, and the file is for those of another database.
+    settings.audit.checkpoint_interval_s = 0;
     settings.log = LogSettings { level: "warn".to_owned(), ..settings.log };
     settings
 }

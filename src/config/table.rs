@@ -348,7 +348,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     word(
         "log.level",
-        "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas.",
+        "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas. Checkpoints are logged whatever it says.",
         |s| s.log.level.clone(),
     ),
     word("log.format", "`text` for people, `json` for collectors.", |s| {

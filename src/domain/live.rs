@@ -145,9 +145,10 @@ impl LiveKey {
         self.facts.replaced.is_some_and(|end| now >= end)
     }
 
-    /// Whether its workspace and its principal let its keys work.
+    /// Whether its workspace and its principal let its keys work. A version that knows of no
+    /// deletion may enable a principal that was deleted: its keys stay without one.
     pub fn is_enabled(&self) -> bool {
-        let disabled = |principal: &Stored<Principal>| principal.value.disabled;
+        let disabled = |Stored { value, .. }: &Stored<Principal>| value.disabled || value.deleted;
         !self.facts.workspace.value.suspended
             && !self.facts.principal.as_ref().is_some_and(disabled)
     }

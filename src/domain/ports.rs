@@ -144,6 +144,8 @@ pub trait Records: FindKey {
     ) -> Result<Vec<Stored<Workspace>>, StoreError>;
     /// The newest change in the workspaces under a policy; 0 where there was none.
     async fn newest_under(&self, policy: &PolicyName) -> Result<Revision, StoreError>;
+    /// The newest change of a principal's keys; 0 where there was none.
+    async fn newest_of(&self, principal: &PrincipalName) -> Result<Revision, StoreError>;
     /// Events that fit a query, oldest first, after the given one.
     async fn events(
         &self,
@@ -281,7 +283,7 @@ pub struct Change {
 }
 
 /// A record that a change rests on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Guard {
     /// A policy.
     Policy(PolicyName),
@@ -293,6 +295,9 @@ pub enum Guard {
     Key(KeyName),
     /// All that is in the workspaces under a policy, by the newest change of it.
     Under(PolicyName),
+    /// The keys of a principal, by the newest change of them: none is made, prolonged or taken up
+    /// again without one.
+    KeysOf(PrincipalName),
 }
 
 /// What a change writes. Without an expected revision the record is new.

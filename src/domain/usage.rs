@@ -194,7 +194,8 @@ pub struct UsageBatch {
     /// wait for and which so are held the shortest, each in their order. Whoever adds the same rows
     /// at the same time takes them in the same order.
     pub calls: Vec<Calls>,
-    /// Last uses, in the order of keys and digests and without two of the same.
+    /// Last uses, in the order of keys and digests and without two of the same. They are taken
+    /// before the calls.
     pub last: Vec<SecretUse>,
 }
 

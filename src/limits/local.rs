@@ -86,8 +86,14 @@ fn look<'a>(
 ) -> Vec<Seen<'a>> {
     let look = |limit: &&'a RateLimit| {
         let rate = Rate::from(*limit).divided(by);
-        let known = shard.get_mut(holder, &limit.name);
-        let bucket = known.map_or(Bucket::full(rate), |bucket| bucket.under(rate, now));
+        let bucket = match shard.get_mut(holder, &limit.name) {
+            Some(known) => {
+                // Kept also if it is refused: from now on what was taken comes back at this rate.
+                *known = known.under(rate, now);
+                *known
+            }
+            None => Bucket::full(rate),
+        };
         Seen { limit, rate, bucket }
     };
     limits.iter().map(look).collect()

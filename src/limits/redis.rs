@@ -1,15 +1,21 @@
 //! Redis as the counter of all replicas.
 
+mod current;
+
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use redis::{AsyncConnectionConfig, Client, RedisError, Script, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, Script, ServerErrorKind,
+    aio::MultiplexedConnection,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::current::Current;
 use super::counter::{Batch, Counter, Gone, Order};
 
 /// How long it is until the next attempt to reach it again.
@@ -62,8 +68,10 @@ pub struct Redis {
     config: AsyncConnectionConfig,
     script: Script,
     /// None: it does not answer.
-    connection: Mutex<Option<MultiplexedConnection>>,
+    connection: Current<MultiplexedConnection>,
     lost: Notify,
+    /// Whether it answered the last question with an error.
+    refuses: AtomicBool,
 }
 
 impl Redis {
@@ -81,18 +89,33 @@ impl Redis {
             client: Client::open(url).map_err(|_| InvalidUrl)?,
             config,
             script: Script::new(TAKE),
-            connection: Mutex::default(),
+            connection: Current::default(),
             lost: Notify::new(),
+            refuses: AtomicBool::new(false),
         })
     }
 
-    fn connection(&self) -> Option<MultiplexedConnection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What follows from an error that came over the connection of this number.
+    fn failed(&self, number: u64, error: &RedisError) {
+        let is_answer = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+        if is_answer && !self.refuses.swap(true, Relaxed) {
+            warn(error);
+        }
+        // One that may not be written any more may have a successor at the same address.
+        let is_old = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+        if (is_old || !is_answer) && self.connection.drop_one(number) {
+            if !is_answer {
+                warn(error);
+            }
+            self.lost.notify_one();
+        }
     }
 
-    fn set(&self, connection: Option<MultiplexedConnection>) -> bool {
-        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *place, connection).is_some()
+    /// It does what it is asked for.
+    fn succeeded(&self) {
+        if self.refuses.load(Relaxed) && self.refuses.swap(false, Relaxed) {
+            tell_that_it_counts();
+        }
     }
 
     /// Reaches it, and again whenever it was lost, until `stop`.
@@ -102,8 +125,11 @@ impl Redis {
             loop {
                 match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
                     Ok(connection) => {
-                        self.set(Some(connection));
-                        tracing::info!("Redis counts the rate limits of all replicas");
+                        self.connection.set(connection);
+                        // One that refuses would be told of each time.
+                        if !self.refuses.load(Relaxed) {
+                            tell_that_it_counts();
+                        }
                         is_told = false;
                         self.lost.notified().await;
                     }
@@ -120,6 +146,10 @@ impl Redis {
     }
 }
 
+fn tell_that_it_counts() {
+    tracing::info!("Redis counts the rate limits of all replicas");
+}
+
 fn warn(error: &RedisError) {
     let error = error as &(dyn std::error::Error + 'static);
     tracing::warn!(error, "Redis cannot be asked: limits are kept as limits.without_redis says");
@@ -128,11 +158,11 @@ fn warn(error: &RedisError) {
 #[async_trait]
 impl Counter for Redis {
     fn is_here(&self) -> bool {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.connection.is_here()
     }
 
     async fn take(&self, limit: &str, order: &Order) -> Result<Batch, Gone> {
-        let mut connection = self.connection().ok_or(Gone)?;
+        let (number, mut connection) = self.connection.get().ok_or(Gone)?;
         let Order { rate, slack, least, most } = order;
         let (quota, window) = rate.parts();
         // Rounded up, so that less is given.
@@ -141,12 +171,12 @@ impl Counter for Redis {
         let mut call = self.script.key(format!("{PREFIX}{limit}"));
         let call = call.arg(quota).arg(window).arg(rate.burst()).arg(slack).arg(least).arg(most);
         match call.invoke_async::<(u64, u64)>(&mut connection).await {
-            Ok((taken, level)) => Ok(Batch { taken, level }),
+            Ok((taken, level)) => {
+                self.succeeded();
+                Ok(Batch { taken, level })
+            }
             Err(error) => {
-                if self.set(None) {
-                    warn(&error);
-                    self.lost.notify_one();
-                }
+                self.failed(number, &error);
                 Err(Gone)
             }
         }

@@ -193,8 +193,12 @@ impl Stock {
 
     /// What is to be ordered for those who wait.
     fn next(&mut self, now: Moment) -> Option<Order> {
+        // Each that comes meanwhile costs the same, however many there are.
+        if self.is_asking {
+            return None;
+        }
         self.waiting.retain(|waiter| !waiter.tell.is_closed());
-        let &Waiter { rate, cost, .. } = self.waiting.front().filter(|_| !self.is_asking)?;
+        let &Waiter { rate, cost, .. } = self.waiting.front()?;
         self.is_asking = true;
         let in_hand = self.in_hand_by(rate, now);
         let least = cost.saturating_sub(in_hand).max(1);
@@ -250,8 +254,27 @@ impl Stock {
                 self.waiting.push_back(waiter);
             }
         }
+        self.refuse_by(seen, order.rate, now);
         // Some may have waited behind those, and want no more than what is in hand.
         self.hand_out(order.rate, 0, (sent, sent), now);
+        // Of which there is less now.
+        self.refuse_by(seen, order.rate, now);
+    }
+
+    /// Tells all who wait by this rate and want more than what is in hand and what the counter can
+    /// have, so that it is not asked once for each of them.
+    fn refuse_by(&mut self, seen: Bucket, rate: Rate, now: Moment) {
+        let in_hand = self.in_hand_by(rate, now);
+        for waiter in std::mem::take(&mut self.waiting) {
+            let lacking = waiter.cost.saturating_sub(in_hand);
+            let is_alike = waiter.rate == rate && lacking > 0;
+            match is_alike.then(|| seen.wait(rate, lacking, now)).flatten() {
+                Some(wait) => {
+                    let _ = waiter.tell.send(Told::Refused(wait.max(Wait::For(PAUSE_MIN))));
+                }
+                None => self.waiting.push_back(waiter),
+            }
+        }
     }
 
     /// Hands out what was given, and holds the rest.

@@ -182,10 +182,11 @@ impl Make for Committer {
         work.changes().iter().map(of_one).sum()
     }
 
-    /// What rests on all that is under a policy is judged by the database alone.
+    /// What rests on all that is under a policy, or on all keys of a principal, is judged by the
+    /// database alone.
     fn is_first(work: &Work) -> bool {
         let mut guards = work.changes().iter().flat_map(|change| &change.guards);
-        guards.any(|(guard, _)| matches!(guard, Guard::Under(_)))
+        guards.any(|(guard, _)| matches!(guard, Guard::Under(_) | Guard::KeysOf(_)))
     }
 
     async fn make(&self, works: Vec<Work>) -> Vec<Outcome> {

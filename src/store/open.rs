@@ -159,6 +159,7 @@ pub(super) async fn open(options: &Options) -> Result<Store, OpenError> {
         counting: writer.clone(),
         writer,
         queue: Queue::new(committer, options.acquire_timeout),
+        ranking: super::usage::Ranking::default(),
         policies: Policies::new(),
         place: Place::File(path),
         home,

@@ -142,6 +142,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Store, OpenError> 
         counting: Bounded::new(counting, limits),
         writer,
         queue: Queue::new(committer, options.acquire_timeout),
+        ranking: super::usage::Ranking::default(),
         policies: Policies::new(),
         place,
         home,

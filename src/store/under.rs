@@ -1,7 +1,8 @@
-//! All that is in the workspaces under a policy.
+//! All that is in the workspaces under a policy, and how new what others rest on is.
 
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, Order, QueryFilter as _,
+    QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, Func, Query},
 };
 
@@ -13,11 +14,14 @@ use super::{
 use crate::domain::{
     event::Revision,
     live::{Facts, Stored},
-    name::{Id, KeyName, PolicyName},
+    name::{Id, KeyName, PolicyName, PrincipalName},
     ports::{Page, StoreError},
     time::Timestamp,
     workspace::Workspace,
 };
+
+/// What the newest of revisions is called in an answer.
+const NEWEST: &str = "newest";
 
 pub(super) async fn live_keys(
     db: &impl ConnectionTrait,
@@ -66,7 +70,6 @@ pub(super) async fn newest(
     db: &impl ConnectionTrait,
     policy: &PolicyName,
 ) -> Result<i64, StoreError> {
-    const NEWEST: &str = "newest";
     let of_one = Query::select()
         .expr(Func::max(Expr::col((event::Entity, event::Column::Revision))))
         .from(event::Entity)
@@ -86,6 +89,22 @@ pub(super) async fn newest(
         .take();
     let row = db.query_one(&newest).await.map_err(store_error)?;
     let newest = row.map(|row| row.try_get::<Option<i64>>("", NEWEST)).transpose();
+    Ok(newest.map_err(store_error)?.flatten().unwrap_or_default())
+}
+
+/// The newest revision among the keys of a principal, also those that ended: 0 where there are none.
+pub(super) async fn newest_of(
+    db: &impl ConnectionTrait,
+    principal: &PrincipalName,
+) -> Result<i64, StoreError> {
+    let newest = key::Entity::find()
+        .select_only()
+        .column_as(key::Column::Revision.max(), NEWEST)
+        .filter(key::Column::Workspace.eq(principal.workspace.as_str()))
+        .filter(key::Column::Principal.eq(principal.principal.as_str()))
+        .into_tuple::<Option<i64>>()
+        .one(db)
+        .await;
     Ok(newest.map_err(store_error)?.flatten().unwrap_or_default())
 }
 

@@ -47,13 +47,12 @@ GROUP BY 1, 2 ORDER BY 1, 2"#
     let rows = db.query_all_raw(statement).await.map_err(store_error)?;
     let read = |row: sea_orm::QueryResult| {
         let outcome: String = row.try_get("", "outcome").map_err(store_error)?;
-        Ok(UsageRow {
-            start: Timestamp::from_micros(row.try_get("", "step").map_err(store_error)?),
-            outcome: Outcome::find(&outcome).ok_or_else(|| corrupt("usage.outcome"))?,
-            calls: calls(&row)?,
-        })
+        // One that a newer version counted is left out, as there is no name to report it by.
+        let Some(outcome) = Outcome::find(&outcome) else { return Ok(None) };
+        let start = Timestamp::from_micros(row.try_get("", "step").map_err(store_error)?);
+        Ok(Some(UsageRow { start, outcome, calls: calls(&row)? }))
     };
-    rows.into_iter().map(read).collect()
+    rows.into_iter().filter_map(|row| read(row).transpose()).collect()
 }
 
 fn calls(row: &sea_orm::QueryResult) -> Result<u64, StoreError> {
@@ -61,9 +60,28 @@ fn calls(row: &sea_orm::QueryResult) -> Result<u64, StoreError> {
     u64::try_from(calls).map_err(|_| corrupt("usage.calls"))
 }
 
+/// Tells which keys were used most, to one at a time: it reads much, and all who ask at once would
+/// take every connection from those who look keys up.
+#[derive(Default)]
+pub(super) struct Ranking(tokio::sync::Mutex<()>);
+
+impl Ranking {
+    /// The most used keys, as [`most_used`] finds them.
+    pub(super) async fn most_used(
+        &self,
+        db: &impl ConnectionTrait,
+        query: &UsageQuery,
+        most: u64,
+        rows_max: u64,
+    ) -> Result<MostUsed, StoreError> {
+        let _alone = self.0.lock().await;
+        most_used(db, query, most, rows_max).await
+    }
+}
+
 /// The most used keys of the newest hours of the range: of as many as have no more rows than
 /// may be added up.
-pub(super) async fn most_used(
+async fn most_used(
     db: &impl ConnectionTrait,
     query: &UsageQuery,
     most: u64,

@@ -170,7 +170,7 @@ impl Instruments<'_> {
         self.meter
             .f64_observable_gauge("keyward.checkpoints.age")
             .with_unit("s")
-            .with_description("Since when this process has signed no checkpoint of the log.")
+            .with_description("Seconds since the last checkpoint of the log was signed, or since the schedule began.")
             .with_callback(move |gauge| {
                 let witnessed = sources.get().map(|sources| sources.checkpoints.witnessed());
                 if let Some(age) = witnessed.and_then(|witnessed| witnessed.age) {

@@ -18,6 +18,15 @@ use crate::domain::{
 /// The most secrets of a batch: one transaction, for which on a file changes wait.
 const BATCH_MAX: usize = 5_000;
 
+/// How many batches may be refused each time: it takes some 13 to find one secret among as many as a
+/// batch has. What is left then is for the next time.
+const REFUSED_MAX: usize = 200;
+/// How often at the end it may fail in a row: the greatest batch can be halved until it is one
+/// secret.
+const FAILURES_MAX: usize = 20;
+/// How long it is, at the end, until what failed is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Where what was counted goes, and in whose name.
 pub struct Source {
     /// Keeps it.
@@ -30,6 +39,7 @@ pub struct Source {
 
 /// Writes what was counted, again and again, until it is dropped.
 pub struct Flusher {
+    meter: Arc<Meter>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     _until_dropped: DropGuard,
@@ -40,26 +50,38 @@ impl Flusher {
     pub fn start(meter: Arc<Meter>, source: Source, interval: Duration, back: &Handle) -> Self {
         let stop = CancellationToken::new();
         let ledger = Ledger {
-            meter,
+            meter: Arc::clone(&meter),
             source,
             pending: Tally::default(),
             cut: Vec::new(),
+            put_off: Vec::new(),
             in_hand: None,
             number: 0,
             size: BATCH_MAX,
             told: Told::default(),
+            refused: Refused::default(),
         };
         let task = back.spawn(ledger.write_always(interval, stop.clone()));
         let _until_dropped = stop.clone().drop_guard();
-        Self { stop, task, _until_dropped }
+        Self { meter, stop, task, _until_dropped }
     }
 
-    /// Writes what is left, and ends. What cannot be written then is lost, and the log says how
-    /// much.
-    pub async fn finish(self) {
+    /// Writes what is left, and ends, within so long. What cannot be written then is lost, and the
+    /// log says how much.
+    pub async fn finish(self, patience: Duration) {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "what was counted last was not written");
+        let abort = self.task.abort_handle();
+        match tokio::time::timeout(patience, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what was counted last was not written"),
+            Err(_) => {
+                abort.abort();
+                let entries = self.meter.counted().entries;
+                tracing::warn!(
+                    entries,
+                    "what was counted last was not written in time, and is lost"
+                );
+            }
         }
     }
 }
@@ -71,12 +93,24 @@ struct Ledger {
     pending: Tally,
     /// Parts of a batch that was not added as a whole.
     cut: Vec<Tally>,
+    /// What was refused after too much else was: it is cut the next time.
+    put_off: Vec<Tally>,
     /// A batch that may have been added. It stays as it is, for only so it is known by its number.
     in_hand: Option<(UsageBatch, Tally)>,
     number: i64,
     /// The most secrets of the next batch.
     size: usize,
     told: Told,
+    refused: Refused,
+}
+
+/// What the database refused since the last time that all was to be written.
+#[derive(Default)]
+struct Refused {
+    batches: usize,
+    /// Calls that were given up.
+    calls: u64,
+    last: Option<StoreError>,
 }
 
 /// What the log was told.
@@ -93,13 +127,45 @@ impl Ledger {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
-            let written = self.write_all().await;
+            let written = self.write_some().await;
             self.told.tell(&written, self.meter.counted());
         }
-        if let Err(error) = self.write_all().await {
+        if let Err(error) = self.write_last().await {
             let (error, entries) = (&error as &dyn Error, self.meter.counted().entries);
             tracing::warn!(error, entries, "what was counted last was not written, and is lost");
         }
+    }
+
+    /// Writes what is left. There is no next time, so what failed is tried again at once: it may
+    /// have been too much, or somebody was in the way.
+    async fn write_last(&mut self) -> Result<(), StoreError> {
+        let mut failures = 0;
+        loop {
+            let batches = self.meter.batches.load(Ordering::Relaxed);
+            let written = self.write_some().await;
+            let is_stuck = self.meter.batches.load(Ordering::Relaxed) == batches;
+            failures = if is_stuck { failures + 1 } else { 1 };
+            if failures >= FAILURES_MAX {
+                for tally in std::mem::take(&mut self.put_off) {
+                    self.give_up(&tally);
+                }
+                self.tell_refused();
+                return written;
+            }
+            if written.is_ok() && self.put_off.is_empty() {
+                return written;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Writes all that was counted until now, but for what has to be put off.
+    async fn write_some(&mut self) -> Result<(), StoreError> {
+        self.refused = Refused::default();
+        self.cut.append(&mut self.put_off);
+        let written = self.write_all().await;
+        self.tell_refused();
+        written
     }
 
     /// Writes all that was counted until now, batch by batch.
@@ -125,10 +191,7 @@ impl Ledger {
                     self.cut.extend(Vec::from(tally.halves()));
                     return Err(error);
                 }
-                (NotAdded::Refused(error), tally) => match tally.halves() {
-                    Halves::Two(halves) => self.cut.extend(halves),
-                    Halves::One(refused) => self.give_up(&refused, &error),
-                },
+                (NotAdded::Refused(error), tally) => self.refused(tally, error),
             }
         }
         Ok(())
@@ -143,11 +206,35 @@ impl Ledger {
         Some((UsageBatch { source, number, time, calls, last }, tally))
     }
 
-    /// What the database would never have must not keep it from all else.
-    fn give_up(&self, refused: &Tally, error: &StoreError) {
-        let (error, calls) = (error as &dyn Error, refused.calls());
+    /// Finds out, by halves, what it is that the database would never have, and gives up that alone:
+    /// it must not keep it from all else, nor take all the time that there is.
+    fn refused(&mut self, tally: Tally, error: StoreError) {
+        self.refused.batches += 1;
+        self.refused.last = Some(error);
+        if self.refused.batches > REFUSED_MAX {
+            self.put_off.push(tally);
+            return;
+        }
+        match tally.halves() {
+            Halves::Two(halves) => self.cut.extend(halves),
+            Halves::One(refused) => self.give_up(&refused),
+        }
+    }
+
+    fn give_up(&mut self, refused: &Tally) {
+        let calls = refused.calls();
         refused.give_back(&self.meter.limits);
         self.meter.limits.refused.fetch_add(calls, Ordering::Relaxed);
+        self.refused.calls += calls;
+    }
+
+    /// Says in the log how much was given up, in one line.
+    fn tell_refused(&mut self) {
+        let Refused { calls, last, .. } = std::mem::take(&mut self.refused);
+        if calls == 0 {
+            return;
+        }
+        let error = last.as_ref().map(|error| error as &dyn Error);
         tracing::error!(
             error,
             calls,

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
@@ -52,7 +53,7 @@ fn a_server_signs_checkpoints_again_and_again_and_when_it_ends() {
     let mut server = serve(&place);
     let line = server.process.stderr.until("a checkpoint was signed");
     let first = fs::read(place.path(CHECKPOINT)).unwrap();
-    assert!(line.contains(&format!("checkpoint=\"{}\"", base64(&first))), "{line}");
+    assert!(line.contains(&format!("checkpoint=\"{}\"", STANDARD.encode(&first))), "{line}");
     let mode = fs::metadata(place.path(CHECKPOINT)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644, "whoever keeps copies may read it");
     server.process.stderr.until("a checkpoint was signed");
@@ -62,18 +63,28 @@ fn a_server_signs_checkpoints_again_and_again_and_when_it_ends() {
     let count = place.events();
     assert!(ran.stdout.starts_with(&format!("{count} events, unbroken. ")), "{ran:?}");
     let told = format!("The checkpoint of keyward at revision {count}, signed ");
-    assert!(ran.stdout.lines().nth(1).unwrap().starts_with(&told), "{ran:?}");
+    let line = ran.stdout.lines().nth(1).unwrap();
+    let signed = line.strip_prefix(&told).and_then(|rest| rest.strip_suffix(", holds.")).unwrap();
+    let kept = fs::read_to_string(place.path(CHECKPOINT)).unwrap();
+    let time = signed.parse::<prost_types::Timestamp>().unwrap();
+    assert!(kept.contains(&format!("\n{}\n", time.seconds)), "{kept} {signed}");
 }
 
-fn base64(bytes: &[u8]) -> String {
-    let mut child = std::process::Command::new("base64")
-        .arg("-w0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), bytes).unwrap();
-    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+#[test]
+fn a_checkpoint_is_logged_whatever_the_level() {
+    for level in ["off", "warn", "keyward=error", "info"] {
+        let place = Place::new();
+        place.bootstrap();
+        let variables = [
+            ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
+            ("KEYWARD__AUDIT__CHECKPOINT_INTERVAL_S", "1"),
+            ("KEYWARD__LOG__LEVEL", level),
+        ];
+        let mut process = place.start(&["serve"], &variables);
+        process.stderr.until("a checkpoint was signed");
+        let ran = process.end("TERM").succeeded();
+        assert_eq!(ran.stderr.contains("serving"), level == "info", "{ran:?}");
+    }
 }
 
 #[test]

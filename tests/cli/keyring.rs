@@ -132,6 +132,25 @@ fn a_running_server_signs_as_before_until_its_next_start() {
 }
 
 #[test]
+fn who_rotates_one_of_several_processes_is_told_to_copy_it_to_all() {
+    let place = Place::new();
+    place.bootstrap();
+    let server = [("KEYWARD__DATABASE__URL", "postgres://keyward@127.0.0.1:1/keyward")];
+    let cases = [
+        (&["keyring", "rotate"][..], "refuses what the others sign"),
+        (&["keyring", "rotate", "--checkpoints"], "signs no checkpoint in a file that they share"),
+    ];
+    for (command, left_out) in cases {
+        let ran = place.run_with(command, &server).succeeded();
+        for said in ["Copy it to every process that uses the database", left_out] {
+            assert!(ran.stderr.contains(said), "{ran:?}");
+        }
+        let alone = place.run(command).succeeded();
+        assert!(!alone.stderr.contains("every process"), "{alone:?}");
+    }
+}
+
+#[test]
 fn there_is_nothing_to_rotate_before_it_is_made() {
     let place = Place::new();
     place.run(&["keyring", "rotate"]).failed(1, &[FILE, "does not exist"]);

@@ -138,6 +138,7 @@ fn it_leaves_alone_what_the_settings_name() {
     let variables = [
         ("KEYWARD__DATABASE__PATH", "mine.db"),
         ("KEYWARD__KEYRING__PATH", "mine.keyring"),
+        ("KEYWARD__AUDIT__CHECKPOINT_FILE", "mine.checkpoint"),
         ("KEYWARD__SERVER__LISTEN", &taken.local_addr().unwrap().to_string()),
         ("KEYWARD__SERVER__REFLECTION", "false"),
     ];

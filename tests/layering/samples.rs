@@ -134,12 +134,17 @@ fn what_one_file_may_name_no_other_does() {
         ("src/cli.rs", "fn f() { env::var_os(\"X\"); }"),
         ("src/back.rs", "use std::time::{Duration, SystemTime};"),
         ("src/main.rs", "fn f() { std::time::SystemTime::now(); }"),
+        ("src/limits/shared.rs", "use redis::Client;"),
+        ("src/usage/flush.rs", "fn f() { redis::cmd(\"GET\"); }"),
     ] {
         bad(name, text);
     }
     good("src/grpc/status.rs", "use tonic::{Code, Status};");
     good("src/config.rs", "fn f() { std::env::vars(); }");
     good("src/clock.rs", "use std::time::SystemTime;");
+    good("src/limits/redis.rs", "use redis::Client;");
+    good("src/limits.rs", "mod redis; pub use self::redis::Redis;");
+    good("src/telemetry/instruments.rs", "fn f() { redis(1); }");
     good("src/proto.rs", "const A: &str = env!(\"OUT_DIR\");");
     good("src/server.rs", "use std::time::Instant; fn f() { StatusCode::OK; }");
 }

@@ -147,6 +147,7 @@ answered! {
     keys(query: &KeyQuery, page: &Page<KeyCursor>) -> Vec<KeyRecord>;
     live_keys(policy: &PolicyName, since: Revision, now: Timestamp, page: &Page<KeyName>) -> Vec<Facts>;
     newest_under(policy: &PolicyName) -> Revision;
+    newest_of(principal: &PrincipalName) -> Revision;
     events(query: &EventQuery, page: &Page<Revision>) -> Vec<Event>;
     usage(query: &UsageQuery) -> Vec<UsageRow>;
     most_used(query: &UsageQuery, most: u64, rows_max: u64) -> MostUsed;

@@ -86,6 +86,17 @@ async fn an_owner_that_is_given_a_key_before_the_deletion_is_written_stays() {
 }
 
 #[tokio::test]
+async fn the_keys_of_others_do_not_keep_an_owner() {
+    let world = with_expired_key().await;
+    let (other, root) = (Arc::clone(&world.other), world.root.clone());
+    world.between.expect(Before::Commit, async move {
+        other.create_key(&root, &creation("of-nobody", "")).await.unwrap();
+    });
+    assert!(world.delete().await.is_none());
+    assert_eq!(world.commits(), 1, "it rests on no key but those of its own");
+}
+
+#[tokio::test]
 async fn an_owner_whose_expired_key_is_prolonged_before_the_deletion_is_written_stays() {
     let world = with_expired_key().await;
     let (other, root) = (Arc::clone(&world.other), world.root.clone());

@@ -3,30 +3,13 @@
 use std::process::Command;
 
 use keyward::proto;
-use tonic::Code;
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{caller::Caller, fresh::Fresh, policy, process::Deployment};
+use crate::{LONG, caller::Caller, fresh::Fresh, furnish, process::Deployment};
 
 /// How often a key is made on one program while its owner is deleted on the other.
 const ROUNDS: usize = 10;
-
-/// A policy and a workspace `acme` under it.
-async fn furnish(root: &mut Caller) {
-    let request = proto::CreatePolicyRequest {
-        policy_id: "acme".to_owned(),
-        policy: Some(policy()),
-        ..Default::default()
-    };
-    root.admin.create_policy(request).await.unwrap();
-    let policy = "policies/acme".to_owned();
-    let request = proto::CreateWorkspaceRequest {
-        workspace_id: "acme".to_owned(),
-        workspace: Some(proto::Workspace { policy, ..Default::default() }),
-        ..Default::default()
-    };
-    root.admin.create_workspace(request).await.unwrap();
-}
 
 /// Makes a principal, and gives its name.
 async fn principal(root: &mut Caller, id: &str) -> String {
@@ -56,6 +39,23 @@ fn key_of(principal: &str) -> proto::CreateKeyRequest {
     }
 }
 
+/// Asks again as long as it cannot be told, such as while a lease is late.
+async fn told<T>(
+    mut ask: impl AsyncFnMut() -> Result<Response<T>, Status>,
+) -> Result<Response<T>, Status> {
+    let asking = async {
+        loop {
+            match ask().await {
+                Err(status) if status.code() == Code::Unavailable => {
+                    tokio::task::yield_now().await;
+                }
+                answer => return answer,
+            }
+        }
+    };
+    tokio::time::timeout(LONG, asking).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_principal_deleted_on_one_is_gone_on_the_other_and_never_leaves_a_live_key() {
     let database = Fresh::new().await;
@@ -68,17 +68,25 @@ async fn a_principal_deleted_on_one_is_gone_on_the_other_and_never_leaves_a_live
     let servings = [deployment.serve().await, deployment.serve().await];
     let mut one = Caller::connect(servings[0].address, &secret).await;
     let mut other = Caller::connect(servings[1].address, &secret).await;
-    furnish(&mut one).await;
+    furnish(&mut one, "acme").await;
     let mut deletions = 0;
     for round in 0..ROUNDS {
         let name = principal(&mut one, &format!("p{round}")).await;
-        let delete = proto::DeletePrincipalRequest { name: name.clone(), ..Default::default() };
+        // What is asked again is made once.
+        let request_id = || uuid::Uuid::new_v4().to_string();
+        let delete = proto::DeletePrincipalRequest {
+            name: name.clone(),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        let create = proto::CreateKeyRequest { request_id: request_id(), ..key_of(&name) };
+        let deleting = told(async || one.admin.delete_principal(delete.clone()).await);
+        let making = told(async || other.admin.create_key(create.clone()).await);
         // Half of the time the deletion is over before the key is asked for.
         let (deleted, made) = if round % 2 == 0 {
-            let deleted = one.admin.delete_principal(delete).await;
-            (deleted, other.admin.create_key(key_of(&name)).await)
+            (deleting.await, making.await)
         } else {
-            tokio::join!(one.admin.delete_principal(delete), other.admin.create_key(key_of(&name)))
+            tokio::join!(deleting, making)
         };
         assert_ne!(deleted.is_ok(), made.is_ok(), "{deleted:?} {made:?}");
         match deleted {
@@ -86,10 +94,8 @@ async fn a_principal_deleted_on_one_is_gone_on_the_other_and_never_leaves_a_live
                 deletions += 1;
                 assert_eq!(made.unwrap_err().code(), Code::NotFound);
                 let get = proto::GetPrincipalRequest { name };
-                assert_eq!(
-                    other.admin.get_principal(get).await.unwrap_err().code(),
-                    Code::NotFound
-                );
+                let found = told(async || other.admin.get_principal(get.clone()).await).await;
+                assert_eq!(found.unwrap_err().code(), Code::NotFound);
             }
             Err(status) => {
                 let reason = status.get_details_error_info().unwrap().reason;
@@ -118,7 +124,7 @@ async fn replicas_go_on_from_each_others_checkpoint_and_the_log_is_verified_mean
     for serving in &servings {
         callers.push(Caller::connect(serving.address, &secret).await);
     }
-    furnish(&mut callers[0]).await;
+    furnish(&mut callers[0], "acme").await;
     for round in 0..10 {
         principal(&mut callers[round % 2], &format!("p{round}")).await;
     }

@@ -15,10 +15,11 @@ use crate::{
     LONG,
     caller::Caller,
     fresh::Fresh,
+    furnish,
     postgres::Server,
     process::{Deployment, Serving},
     proxy::Proxy,
-    waits::{ask, create, furnish, revocation},
+    waits::{ask, create, revocation},
 };
 
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -50,7 +51,7 @@ async fn pair(primary: &Server) -> Pair {
         Caller::connect(servings[0].address, &secret).await,
         Caller::connect(servings[1].address, &secret).await,
     ];
-    furnish(&mut roots[0]).await;
+    furnish(&mut roots[0], "web").await;
     Pair { roots, _servings: servings, proxy, deployment, _database: database }
 }
 

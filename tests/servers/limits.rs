@@ -7,10 +7,12 @@ use crate::{
     LONG,
     caller::Caller,
     fresh::Fresh,
+    furnish_with,
     metrics::until,
     metrics_reader::Metrics,
     policy,
     process::{Deployment, Serving},
+    redis::Server,
     refused,
 };
 
@@ -39,7 +41,7 @@ impl Pair {
             Caller::connect(servings[0].address, &root_secret).await,
             Caller::connect(servings[1].address, &root_secret).await,
         ];
-        let secret = furnish(&mut roots[0], "limited").await;
+        let secret = on_plan(&mut roots[0], "limited").await;
         Self { servings, roots, secret, deployment, _database: database }
     }
 
@@ -66,7 +68,7 @@ async fn ask(
 }
 
 /// Makes a policy, a workspace of a name that no other has, and a key on this plan.
-async fn furnish(root: &mut Caller, plan: &str) -> String {
+async fn on_plan(root: &mut Caller, plan: &str) -> String {
     let id = format!("w{}", uuid::Uuid::new_v4());
     let window = Some(prost_types::Duration { seconds: 366 * 24 * 3_600, nanos: 0 });
     let limit = proto::RateLimit { name: "all".into(), quota: QUOTA, window, ..Default::default() };
@@ -74,23 +76,7 @@ async fn furnish(root: &mut Caller, plan: &str) -> String {
         proto::Plan { name: "limited".into(), key_limits: vec![limit], ..Default::default() },
         proto::Plan { name: "open".into(), ..Default::default() },
     ];
-    let request = proto::CreatePolicyRequest {
-        policy_id: id.clone(),
-        policy: Some(proto::Policy { plans, ..policy() }),
-        ..Default::default()
-    };
-    root.admin.create_policy(request).await.unwrap();
-    let workspace = proto::Workspace {
-        policy: format!("policies/{id}"),
-        plan: plan.to_owned(),
-        ..Default::default()
-    };
-    let request = proto::CreateWorkspaceRequest {
-        workspace_id: id.clone(),
-        workspace: Some(workspace),
-        ..Default::default()
-    };
-    root.admin.create_workspace(request).await.unwrap();
+    furnish_with(root, &id, proto::Policy { plans, ..policy() }, plan).await;
     let key = proto::Key {
         display_name: "a key".to_owned(),
         grants: vec![proto::Grant { scope: "docs:read".to_owned(), ..Default::default() }],
@@ -132,16 +118,60 @@ async fn without_redis_nothing_that_has_limits_is_let_through_where_the_settings
     let mut pair = Pair::start(&[("limits.without_redis", "refuse")]).await;
     refused(ask(&mut pair.roots[0], &pair.secret).await, "LIMITS_UNAVAILABLE");
     assert_eq!(decisions(&Metrics::of(pair.servings[0].metrics)), [0.0, 0.0, 1.0]);
-    let open = furnish(&mut pair.roots[0], "open").await;
+    let open = on_plan(&mut pair.roots[0], "open").await;
     let answer = ask(&mut pair.roots[1], &open).await.unwrap().into_inner();
     assert_eq!(answer.reason(), DenyReason::Unspecified);
+}
+
+/// Waits until both know whether Redis answers.
+async fn both_know_redis(pair: &Pair, is_up: f64) {
+    for serving in &pair.servings {
+        let coming = async {
+            while Metrics::of(serving.metrics).value("keyward_limits_redis_up") != is_up {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, coming).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_lose_redis_and_find_it_again_let_no_more_than_one_burst_through_each_time() {
+    let redis = Server::new();
+    let url = redis.ctl("start");
+    let mut pair =
+        Pair::start(&[("limits.redis_url", &url), ("limits.redis_timeout_ms", "10000")]).await;
+    for serving in &pair.servings {
+        until(serving.metrics, |told| told["replica"]["replicas"] == 2).await;
+    }
+    both_know_redis(&pair, 1.0).await;
+    let spent_before = pair.secret.clone();
+    assert_eq!(pair.passed(0).await + pair.passed(1).await, QUOTA);
+
+    redis.ctl("stop");
+    assert!(pair.passed(0).await + pair.passed(1).await <= QUOTA);
+    pair.secret = on_plan(&mut pair.roots[0], "limited").await;
+    assert_eq!([pair.passed(0).await, pair.passed(1).await], [QUOTA / 2; 2]);
+    both_know_redis(&pair, 0.0).await;
+    assert_eq!([pair.passed(0).await, pair.passed(1).await], [0; 2]);
+
+    redis.ctl("start");
+    both_know_redis(&pair, 1.0).await;
+    assert_eq!(pair.passed(1).await + pair.passed(0).await, QUOTA, "Redis knows of none");
+    pair.secret = spent_before;
+    assert!(pair.passed(0).await + pair.passed(1).await <= QUOTA);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_counts_for_both_and_its_password_is_in_no_log() {
     let url = std::env::var("KEYWARD_TEST_REDIS").unwrap();
-    let mut pair =
-        Pair::start(&[("limits.redis_url", &url), ("limits.without_redis", "refuse")]).await;
+    let settings = [
+        ("limits.redis_url", &*url),
+        ("limits.without_redis", "refuse"),
+        // What is given in an answer that comes too late is lost.
+        ("limits.redis_timeout_ms", "60000"),
+    ];
+    let mut pair = Pair::start(&settings).await;
     let mut passed = 0;
     for replica in 0..2 {
         // Until it has reached Redis.

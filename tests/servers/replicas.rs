@@ -13,7 +13,7 @@ use keyward::proto;
 use prost_types::FieldMask;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use crate::{caller::Caller, fresh::Fresh, policy, process::Deployment};
+use crate::{caller::Caller, fresh::Fresh, furnish, policy, process::Deployment};
 
 const SCOPE: &str = "docs:write";
 /// How often each change is made, each time of a record of its own.
@@ -80,20 +80,8 @@ async fn are_warm(mut answers: UnboundedReceiver<()>) -> UnboundedReceiver<()> {
 }
 
 /// Makes a policy, a workspace, a principal and its key, all of this name; gives the secret.
-pub(crate) async fn furnish(root: &mut Caller, id: &str) -> String {
-    let request = proto::CreatePolicyRequest {
-        policy_id: id.to_owned(),
-        policy: Some(policy()),
-        ..Default::default()
-    };
-    root.admin.create_policy(request).await.unwrap();
-    let workspace = proto::Workspace { policy: format!("policies/{id}"), ..Default::default() };
-    let request = proto::CreateWorkspaceRequest {
-        workspace_id: id.to_owned(),
-        workspace: Some(workspace),
-        ..Default::default()
-    };
-    root.admin.create_workspace(request).await.unwrap();
+pub(crate) async fn with_key(root: &mut Caller, id: &str) -> String {
+    furnish(root, id).await;
     let request = proto::CreatePrincipalRequest {
         parent: format!("workspaces/{id}"),
         principal_id: id.to_owned(),
@@ -226,7 +214,7 @@ async fn a_change_that_one_has_made_is_in_force_on_the_other() {
         for round in 0..ROUNDS {
             let id = format!("c{number}-{round}");
             let root = &mut roots[round % 2];
-            let secret = furnish(root, &id).await;
+            let secret = with_key(root, &id).await;
             let changed = Arc::new(AtomicBool::new(false));
             let (warm, warmed) = mpsc::unbounded_channel();
             let mut tasks = Vec::new();
@@ -263,7 +251,7 @@ async fn a_change_that_one_has_made_is_in_force_on_the_other() {
     }
     // What one leaves, the other goes on with.
     servings[0].kill();
-    let secret = furnish(&mut roots[1], "after").await;
+    let secret = with_key(&mut roots[1], "after").await;
     let request = proto::IntrospectRequest { secret, ..Default::default() };
     assert!(roots[1].introspect.introspect(request).await.unwrap().into_inner().active);
     let verified = deployment.run(&["events", "verify"]);

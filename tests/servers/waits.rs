@@ -11,7 +11,7 @@ use crate::{
     LONG,
     caller::Caller,
     fresh::Fresh,
-    policy,
+    furnish,
     postgres::Server,
     process::{Deployment, Serving},
 };
@@ -45,27 +45,11 @@ async fn pair_of(lease: &str) -> Pair {
         Caller::connect(servings[0].address, &secret).await,
         Caller::connect(servings[1].address, &secret).await,
     ];
-    furnish(&mut roots[0]).await;
+    furnish(&mut roots[0], "web").await;
     Pair { servings, roots, deployment, database }
 }
 
 /// Makes a policy and a workspace, both `web`.
-pub(crate) async fn furnish(root: &mut Caller) {
-    let request = proto::CreatePolicyRequest {
-        policy_id: "web".to_owned(),
-        policy: Some(policy()),
-        ..Default::default()
-    };
-    root.admin.create_policy(request).await.unwrap();
-    let workspace = proto::Workspace { policy: "policies/web".to_owned(), ..Default::default() };
-    let request = proto::CreateWorkspaceRequest {
-        workspace_id: "web".to_owned(),
-        workspace: Some(workspace),
-        ..Default::default()
-    };
-    root.admin.create_workspace(request).await.unwrap();
-}
-
 pub(crate) async fn create(root: &mut Caller, id: &str) -> String {
     let request = proto::CreateKeyRequest {
         parent: "workspaces/web".to_owned(),
@@ -241,7 +225,7 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     let secret = deployment.bootstrap();
     let serving = deployment.serve().await;
     let mut root = Caller::connect(serving.address, &secret).await;
-    furnish(&mut root).await;
+    furnish(&mut root, "web").await;
     let key = create(&mut root, "one").await;
     is_up_to_date(&database).await;
     let fresh = ask(&mut root, &key).await.unwrap();
@@ -290,7 +274,7 @@ async fn by_its_setting_a_program_listens_for_changes_or_looks_for_them() {
         let secret = deployment.bootstrap();
         let serving = deployment.serve().await;
         let mut root = Caller::connect(serving.address, &secret).await;
-        furnish(&mut root).await;
+        furnish(&mut root, "web").await;
         // It has rung and was heard, or was found.
         is_up_to_date(&database).await;
         let sql = "SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen%' \

@@ -92,6 +92,7 @@ not_asked! {
     live_keys(&PolicyName, Revision, Timestamp, &Page<KeyName>) -> Vec<Facts>;
     workspaces_under(&PolicyName, &Page<Id>) -> Vec<Stored<Workspace>>;
     newest_under(&PolicyName) -> Revision;
+    newest_of(&PrincipalName) -> Revision;
     events(&EventQuery, &Page<Revision>) -> Vec<Event>;
     usage(&UsageQuery) -> Vec<UsageRow>;
     most_used(&UsageQuery, u64, u64) -> MostUsed;

@@ -134,6 +134,17 @@ impl Clock for Still {
     }
 }
 
+/// A clock of which the time is asked once, before a checkpoint is signed: then somebody else writes
+/// this in the file.
+struct Meanwhile(PathBuf, String);
+
+impl Clock for Meanwhile {
+    fn now(&self) -> Timestamp {
+        fs::write(&self.0, &self.1).unwrap();
+        NOW
+    }
+}
+
 /// A log of five events whose checkpoints go to a file.
 struct Signed {
     store: Arc<Store>,
@@ -151,10 +162,20 @@ impl Signed {
 
     /// A process that signs with the key of this seed, after those of `older`.
     fn signer(&self, seed: u8, older: &[u8], file: Option<PathBuf>) -> Checkpoints {
+        self.signer_by(Arc::new(Still), seed, older, file)
+    }
+
+    fn signer_by(
+        &self,
+        clock: Arc<dyn Clock>,
+        seed: u8,
+        older: &[u8],
+        file: Option<PathBuf>,
+    ) -> Checkpoints {
         let older: Vec<PublicKey> = older.iter().map(|seed| signing_key(*seed).public()).collect();
         let origin = "keyward".parse().unwrap();
         let keys = (signing_key(seed), &older[..]);
-        Checkpoints::new(Arc::clone(&self.store), Arc::new(Still), keys, origin, file)
+        Checkpoints::new(Arc::clone(&self.store), clock, keys, origin, file)
     }
 
     /// What is in the file, by the key of this seed.
@@ -184,6 +205,33 @@ pub(crate) async fn the_newest_checkpoint_is_kept_and_goes_on_from_the_one_befor
     assert_eq!(signed.kept(2).head, signed.store.head().await.unwrap());
     let content: Vec<_> = fs::read_dir(signed.directory.path()).unwrap().collect();
     assert_eq!(content.len(), 1, "{content:?}");
+}
+
+pub(crate) async fn a_newer_checkpoint_that_came_meanwhile_stays(database: &impl Database) {
+    let signed = Signed::new(database).await;
+    let head = signed.store.head().await.unwrap();
+    let told_of = |revision, time| {
+        let head = Head { revision: Revision(revision), ..head };
+        let checkpoint = Checkpoint { origin: "keyward".parse().unwrap(), head, time };
+        signing_key(1).sign(&checkpoint)
+    };
+    let earlier = Timestamp::from_micros(NOW.micros() - 1_000_000);
+    let cases = [(told_of(4, earlier), 5), (told_of(5, earlier), 5), (told_of(6, earlier), 6)];
+    for (others, newest) in cases {
+        let _ = fs::remove_file(signed.path());
+        let clock = Arc::new(Meanwhile(signed.path(), others));
+        let mut one = signed.signer_by(clock, 1, &[], Some(signed.path()));
+        assert_eq!(one.sign().await.unwrap().head, head);
+        let kept = signed.kept(1);
+        let time = if newest == 5 { NOW } else { earlier };
+        assert_eq!((kept.head.revision, kept.time), (Revision(newest), time));
+    }
+    // Nor is what nobody can rely on overwritten then.
+    fs::remove_file(signed.path()).unwrap();
+    let clock = Arc::new(Meanwhile(signed.path(), "damaged".to_owned()));
+    let refused = signed.signer_by(clock, 1, &[], Some(signed.path())).sign().await.unwrap_err();
+    assert!(matches!(refused, CheckpointError::Before { .. }), "{refused:?}");
+    assert_eq!(fs::read_to_string(signed.path()).unwrap(), "damaged");
 }
 
 pub(crate) async fn no_checkpoint_is_signed_of_a_log_that_does_not_go_on(database: &impl Database) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use keyward::{
     admin::{
-        AdminError, CreateKey, CreateResource, GrantDraft, Intent, KeyDraft, Mask, Named,
-        PolicyDraft, RotateKey, UpdatePolicy, UpdateResource, WorkspaceDraft,
+        AdminError, CreateKey, CreateResource, Intent, KeyDraft, Mask, Named, PolicyDraft,
+        RotateKey, UpdatePolicy, UpdateResource, WorkspaceDraft,
     },
     domain::{
         decision::Denial,
@@ -19,6 +19,7 @@ use keyward::{
 
 use crate::{
     database::Database,
+    mutations,
     replicas::Deployment,
     sample::{key_name, policy},
 };
@@ -58,15 +59,8 @@ impl World {
             parent: "workspaces/acme".into(),
             id: "ci".into(),
             draft: KeyDraft {
-                title: "ci".into(),
-                key_type: String::new(),
-                principal: String::new(),
-                grants: vec![GrantDraft { scope: "sites:read".into(), ..GrantDraft::default() }],
-                constraint: vec![],
-                allowed_cidrs: vec![],
                 expiration: Expiration::Never,
-                plan: String::new(),
-                labels: [].into(),
+                ..mutations::draft("ci", "", "sites:read")
             },
             presets: vec![],
             minting_key: String::new(),

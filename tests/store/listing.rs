@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-fn every_key() -> KeyQuery {
+pub(crate) fn every_key() -> KeyQuery {
     KeyQuery {
         workspace: acme(),
         states: vec![KeyState::Active, KeyState::Expired, KeyState::Revoked],

@@ -185,7 +185,7 @@ fn named(name: &str) -> Named {
     Named { name: name.into(), ..Named::default() }
 }
 
-fn draft(title: &str, principal: &str, scope: &str) -> KeyDraft {
+pub(crate) fn draft(title: &str, principal: &str, scope: &str) -> KeyDraft {
     KeyDraft {
         title: title.into(),
         key_type: String::new(),

@@ -4,8 +4,9 @@ use keyward::domain::{
     event::Revision,
     key::Key,
     live::Facts,
-    name::{KeyName, PolicyName},
+    name::{KeyName, PolicyName, PrincipalName},
     ports::{Change, Guard, Page, Records as _, StoreError, Write},
+    principal::Principal,
     time::Timestamp,
     workspace::Workspace,
 };
@@ -155,6 +156,38 @@ pub(crate) async fn the_newest_change_is_of_whatever_is_in_the_workspaces(
     store.commit(change(Write::Policy(policy_name(), policy(), rev(1)))).await.unwrap();
     assert_eq!(newest().await, 6, "neither the policy nor another's workspaces count");
     assert_eq!(store.newest_under(&apart_name()).await.unwrap().0, 9);
+}
+
+pub(crate) async fn a_guard_of_the_keys_of_a_principal_is_of_them_alone(database: &impl Database) {
+    let store = database.store().await;
+    furnish_more(&store).await;
+    let ann = principal().name;
+    let elsewhere = PrincipalName { workspace: id("zeta"), ..ann.clone() };
+    let named = Principal { name: elsewhere.clone(), ..principal() };
+    store.commit(change(Write::Principal(named, None))).await.unwrap();
+    let newest = async |name| store.newest_of(name).await.unwrap().0;
+    assert_eq!(newest(&ann).await, 0, "it has no key");
+    let owned = |workspace, name, expected| {
+        let key = Key { principal: Some(id("ann")), ..in_workspace(workspace, name) };
+        change(Write::Key(key, expected, None))
+    };
+    store.commit(owned("acme", "a", None)).await.unwrap();
+    store.commit(owned("acme", "b", None)).await.unwrap();
+    store.commit(owned("zeta", "a", None)).await.unwrap();
+    store.commit(new_key(key("ownerless"))).await.unwrap();
+    assert_eq!((newest(&ann).await, newest(&elsewhere).await), (9, 10));
+    store.commit(owned("acme", "a", rev(8))).await.unwrap();
+    assert_eq!(newest(&ann).await, 12, "a change of an older key counts");
+
+    let deletion = |revision| Change {
+        guards: vec![(Guard::KeysOf(principal().name), Revision(revision))],
+        ..change(Write::Principal(principal(), rev(3)))
+    };
+    for stale in [0, 8, 9, 10, 11, 13] {
+        let refused = store.commit(deletion(stale)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{stale}");
+    }
+    store.commit(deletion(12)).await.unwrap();
 }
 
 pub(crate) async fn a_guard_of_all_that_is_under_a_policy_refuses_the_change(

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use keyward::domain::{
-    key::KeyState,
     name::KeyName,
     ports::{KeyOrder, KeyQuery, KeyRecord, Records as _, Write},
     time::Timestamp,
@@ -16,6 +15,7 @@ use keyward::store::Store;
 
 use crate::{
     database::Database,
+    listing::every_key,
     sample::{
         acme, all_events, at, change, digest, first_page, full_key, furnish, id, key, key_name,
         rev, secret,
@@ -34,12 +34,12 @@ pub(crate) fn calls(key: &str, number: i64, outcome: Outcome, calls: u64) -> Cal
     Calls { workspace: id("acme"), key, hour: hour(number), outcome, calls }
 }
 
-fn last(time: i64, address: &str) -> LastUse {
+pub(crate) fn last(time: i64, address: &str) -> LastUse {
     let address = (!address.is_empty()).then(|| address.parse().unwrap());
     LastUse { time: at(time), address }
 }
 
-fn used(key: &str, number: u8, last: LastUse) -> SecretUse {
+pub(crate) fn used(key: &str, number: u8, last: LastUse) -> SecretUse {
     SecretUse { key: key_name(key), digest: digest(number), last }
 }
 
@@ -105,6 +105,17 @@ pub(crate) async fn a_batch_that_comes_again_is_not_added_again(database: &impl 
         store.add_usage(&add(number)).await.unwrap();
     }
     assert_eq!(rows(&store, &query("a", 0, 1, Step::Hour)).await, [(0, Outcome::Allowed, 3)]);
+}
+
+pub(crate) async fn what_a_newer_version_counts_is_left_out(database: &impl Database) {
+    let store = database.store().await;
+    store
+        .add_usage(&batch("one", 1, vec![calls("a", 1, Outcome::Allowed, 2)], vec![]))
+        .await
+        .unwrap();
+    let newer = format!("INSERT INTO usage VALUES ('acme', {HOUR}, 'a', 'of_tomorrow', 1)");
+    database.execute(&newer).await;
+    assert_eq!(rows(&store, &query("a", 0, 9, Step::Hour)).await, [(1, Outcome::Allowed, 2)]);
 }
 
 pub(crate) async fn sources_that_ended_are_forgotten_after_a_week(database: &impl Database) {
@@ -276,29 +287,12 @@ pub(crate) async fn the_last_use_of_a_secret_is_the_greatest(database: &impl Dat
     assert_eq!(uses().await, (vec![Some(newest), Some(late)], Some(newest)));
 }
 
-fn every_key() -> KeyQuery {
-    KeyQuery {
-        workspace: acme(),
-        states: vec![KeyState::Active, KeyState::Expired, KeyState::Revoked],
-        now: at(0),
-        title_part: String::new(),
-        key_type: None,
-        principal: None,
-        scope: None,
-        expiring_before: None,
-        never_used: false,
-        unused_since: None,
-        newest_secret_until: None,
-        order: KeyOrder::Title,
-        descending: false,
-    }
-}
-
 fn names(records: &[KeyRecord]) -> Vec<&str> {
     records.iter().map(|record| record.key.value.name.key.as_str()).collect()
 }
 
 async fn check(store: &Store, query: KeyQuery, expected: &[&str]) {
+    let query = KeyQuery { order: KeyOrder::Title, ..query };
     let found = store.keys(&query, &first_page(10)).await.unwrap();
     assert_eq!(names(&found), expected, "{query:?}");
 }

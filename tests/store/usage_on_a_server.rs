@@ -14,8 +14,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 use crate::{
     database::{Database as _, Postgres},
     groups_on_a_server::until_it_waits,
-    sample::{at, furnish, new_workspace, revisions},
-    usage::{HOUR, batch, calls, query, rows},
+    sample::{acme, at, furnish, new_workspace, revisions},
+    usage::{HOUR, batch, calls, last, query, rows, used},
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -79,6 +79,54 @@ async fn no_change_waits_for_usage_that_waits() {
     held.rollback().await.unwrap();
     adding.await.unwrap().unwrap();
     assert_eq!(sum(&store).await, [(0, Outcome::Allowed, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_wait_for_is_taken_last() {
+    let database = Postgres::new().await;
+    let store = Arc::new(database.store().await);
+    let add = |number| batch("one", number, vec![row(0)], vec![used("a", 1, last(number, ""))]);
+    store.add_usage(&add(1)).await.unwrap();
+    let held = hold(&database, "usage FOR UPDATE").await;
+    let adding = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.add_usage(&add(2)).await })
+    };
+    let beside = database.connect().await;
+    until_it_waits(&beside).await;
+    let free = "DELETE FROM last_uses WHERE digest IN \
+        (SELECT digest FROM last_uses FOR UPDATE SKIP LOCKED)";
+    assert_eq!(beside.execute_unprepared(free).await.unwrap().rows_affected(), 0);
+    held.rollback().await.unwrap();
+    adding.await.unwrap().unwrap();
+    assert_eq!(sum(&store).await, [(0, Outcome::Allowed, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_ask_who_was_most_used_others_are_answered() {
+    let database = Postgres::new().await;
+    let store = Arc::new(database.store().await);
+    furnish(&store).await;
+    let held = database.connect().await.begin().await.unwrap();
+    held.execute_unprepared("LOCK TABLE usage IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut ranking = futures_util::future::join_all((0..12).map(|_| async {
+        let query = query("", 0, 9, keyward::domain::usage::Step::Hour);
+        store.most_used(&query, 10, 100).await
+    }));
+    let other = async {
+        until_it_waits(&database.connect().await).await;
+        store.workspace(&acme()).await.unwrap()
+    };
+    // All of them ask before the other does.
+    tokio::select! {
+        biased;
+        _ = &mut ranking => panic!("nobody can be told yet"),
+        found = other => assert!(found.is_some()),
+    }
+    held.rollback().await.unwrap();
+    for most_used in ranking.await {
+        assert_eq!(most_used.unwrap().keys, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -190,6 +190,13 @@ fn a_key_works_until_the_moment_it_expires_at() {
 }
 
 #[test]
+fn a_deleted_principal_stops_its_keys_also_where_it_was_enabled_again() {
+    let mut case = Case::owned("owner", &[]);
+    case.principal.as_mut().unwrap().deleted = true;
+    assert_eq!(case.decide(None, &[], None), Some(Denial::Disabled));
+}
+
+#[test]
 fn a_disabled_principal_stops_its_keys() {
     let mut case = Case::owned("owner", &[]);
     case.principal.as_mut().unwrap().disabled = true;

@@ -33,12 +33,6 @@ impl Rate {
         self.burst
     }
 
-    /// The same with less at once.
-    #[must_use]
-    pub fn with_burst(self, burst: u64) -> Self {
-        Self { burst, ..self }
-    }
-
     /// How much cost comes back in a window, and the window.
     pub fn parts(self) -> (u64, Duration) {
         (self.quota, Duration::from_nanos(self.window))

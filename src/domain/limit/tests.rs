@@ -176,7 +176,6 @@ fn under_another_rate_what_was_taken_stays_taken() {
 fn what_comes_back_and_how_long_that_takes_are_told_of_a_rate() {
     let rate = Rate::from(&limit(7, SECOND, 3));
     assert_eq!((rate.burst(), rate.parts()), (3, (7, SECOND)));
-    assert_eq!(rate.with_burst(2), Rate::from(&limit(7, SECOND, 2)));
     let one = rate.time_of(1);
     assert_eq!(one, Duration::from_nanos(142_857_143));
     assert_eq!((rate.comes_back_in(one), rate.comes_back_in(one - TICK)), (1, 0));

@@ -115,6 +115,20 @@ fn a_limit_that_is_changed_goes_on_from_what_was_taken() {
 }
 
 #[test]
+fn who_is_refused_by_a_limit_that_was_changed_passes_after_the_wait_that_was_told() {
+    let case = Case::new();
+    let day = RateLimit { window: 86_400 * SECOND, ..limit("a", 1_000) };
+    assert_eq!(case.take(CI, &[day], &[], 1_000).wait, None);
+    let fast = [limit("a", 100)];
+    let Some(Wait::For(wait)) = case.take(CI, &fast, &[], 1).wait else { panic!("it passed") };
+    assert!(wait < 10 * SECOND, "{wait:?}");
+    case.dial.turn(wait / 2);
+    assert!(!case.passes(CI, &fast, &[]));
+    case.dial.turn(wait - wait / 2);
+    assert!(case.passes(CI, &fast, &[]));
+}
+
+#[test]
 fn what_is_idle_is_forgotten() {
     let case = Case::new();
     let own = [limit("a", 10)];

@@ -1,6 +1,6 @@
 //! What is in hand, and who waits for more.
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
@@ -141,6 +141,47 @@ fn after_a_refusal_nothing_is_ordered_for_a_moment() {
     assert!(!stock.is_idle(at(0)));
     assert_eq!(stock.look(rate, 1, at(1)), Hand::TooLittle);
     assert!(stock.is_idle(at(1)));
+}
+
+#[test]
+fn who_cannot_have_what_is_left_is_told_with_the_first_who_cannot() {
+    let mut stock = Stock::new(hundred());
+    let waiting = [8, 7, 6, 4, 2].map(|cost| stock.wait(hundred(), cost, at(0)));
+    let [(mut first, order), (mut second, _), (mut third, _), (mut fourth, _), _] = waiting;
+    let next = stock.answered(&order.unwrap(), Ok(batch(0, 95)), at(0), at(0)).unwrap();
+    for (told, millis) in [(&mut first, 30), (&mut second, 20), (&mut third, 10)] {
+        let wait = Wait::For(Duration::from_millis(millis));
+        assert_eq!(told.try_recv(), Ok(Told::Refused(wait)));
+    }
+    // 5 are left: it is asked for these.
+    assert_eq!((next.least, fourth.try_recv()), (4, Err(TryRecvError::Empty)));
+}
+
+#[test]
+fn who_lacks_more_than_is_left_once_others_have_what_was_in_hand_is_told_at_once() {
+    let mut stock = holding(3);
+    let waiting = [9, 3, 7].map(|cost| stock.wait(hundred(), cost, at(1)));
+    let [(mut first, order), (mut second, _), (mut third, _)] = waiting;
+    assert_eq!(stock.answered(&order.unwrap(), Ok(batch(0, 95)), at(1), at(1)), None);
+    granted(&mut second);
+    let wait = |millis| Ok(Told::Refused(Wait::For(Duration::from_millis(millis))));
+    assert_eq!((first.try_recv(), third.try_recv()), (wait(10), wait(20)));
+}
+
+#[test]
+fn however_many_wait_for_one_answer_another_costs_no_more() {
+    let mut stock = Stock::new(hundred());
+    let (_first, order) = stock.wait(hundred(), 1, at(0));
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let waiting: Vec<_> = (0..100_000).map(|_| stock.wait(hundred(), 1, at(0))).collect();
+        _ = tell.send((stock, waiting));
+    });
+    // If each looked at all others, it would be a minute.
+    let (mut stock, waiting) = told.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(waiting.iter().all(|(_, order)| order.is_none()));
+    let next = stock.answered(&order.unwrap(), Ok(batch(10, 21)), at(0), at(1));
+    assert!(next.is_some());
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Judge {
     fn holds(&self, guard: &Guard, revision: Revision) -> bool {
         match guard {
             // Whoever rests on so much is the first of its group.
-            Guard::Under(policy) => self.seen.under.get(policy) == Some(&revision.0),
+            Guard::Under(_) | Guard::KeysOf(_) => self.seen.newest.get(guard) == Some(&revision.0),
             guard => Record::guarded(guard).is_some_and(|record| self.is_of(&record, revision)),
         }
     }

@@ -49,7 +49,7 @@ impl Record {
             Guard::Workspace(name) => Some(name.into()),
             Guard::Principal(name) => Some(name.into()),
             Guard::Key(name) => Some(name.into()),
-            Guard::Under(_) => None,
+            Guard::Under(_) | Guard::KeysOf(_) => None,
         }
     }
 }

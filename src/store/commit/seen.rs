@@ -11,7 +11,7 @@ use sea_orm::{
 use super::{Work, record::Record};
 use crate::{
     domain::{
-        name::{Id, PolicyName},
+        name::Id,
         ports::{Guard, NewSecret, RequestKey, StoreError, Write},
         time::Timestamp,
     },
@@ -33,8 +33,8 @@ pub(super) struct Seen {
     /// Of the keys that are given a new secret those that still work, and whatever has the digest
     /// of a new one.
     pub(super) secrets: Vec<secret::Model>,
-    /// The newest change under the policies that the first of the group rests on.
-    pub(super) under: HashMap<PolicyName, i64>,
+    /// The newest change of what the first of the group rests on, where that is many records.
+    pub(super) newest: HashMap<Guard, i64>,
 }
 
 /// Waits for the counter, which whoever changes anything takes before all else.
@@ -56,7 +56,7 @@ impl Seen {
             records: records(db, works).await?,
             requests: requests(db, works).await?,
             secrets: secrets(db, works).await?,
-            under: newest_under(db, works.first()).await?,
+            newest: newest(db, works.first()).await?,
         })
     }
 }
@@ -208,16 +208,19 @@ async fn secrets(
     secret::Entity::find().filter(wanted).all(db).await.map_err(store_error)
 }
 
-async fn newest_under(
+async fn newest(
     db: &impl ConnectionTrait,
     first: Option<&Work>,
-) -> Result<HashMap<PolicyName, i64>, StoreError> {
+) -> Result<HashMap<Guard, i64>, StoreError> {
     let mut newest = HashMap::new();
     let changes = first.map_or(&[][..], Work::changes);
     for (guard, _) in changes.iter().flat_map(|change| &change.guards) {
-        if let Guard::Under(policy) = guard {
-            newest.insert(policy.clone(), under::newest(db, policy).await?);
-        }
+        let revision = match guard {
+            Guard::Under(policy) => under::newest(db, policy).await?,
+            Guard::KeysOf(principal) => under::newest_of(db, principal).await?,
+            _ => continue,
+        };
+        newest.insert(guard.clone(), revision);
     }
     Ok(newest)
 }

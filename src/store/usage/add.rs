@@ -66,12 +66,13 @@ pub(in crate::store) async fn add(
         return transaction.rollback().await.map_err(in_doubt);
     }
     // From here on it is known that it was not added before.
-    if !calls.is_empty() {
-        add_calls(&transaction, calls).await.map_err(not_added)?;
-    }
     if !last.is_empty() {
         let wrong = time.micros().saturating_add(CLOCK_ERROR_MAX);
         add_last(&transaction, last, wrong).await.map_err(not_added)?;
+    }
+    // Last, for the sums of workspaces, for which many wait, are the last of them.
+    if !calls.is_empty() {
+        add_calls(&transaction, calls).await.map_err(not_added)?;
     }
     transaction.commit().await.map_err(in_doubt)
 }

@@ -8,13 +8,18 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::*;
+use super::{
+    telling::{listen, told},
+    *,
+};
 use crate::domain::{
     ports::{Clock, StoreError},
     usage::{KeepUsage, NotAdded, Outdated, UsageBatch},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// More than the end ever needs.
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// What came of a try to write: the number of the batch and its calls, of the workspace and of
 /// keys.
@@ -24,7 +29,7 @@ type Try = (i64, u64, u64);
 struct Told {
     tries: UnboundedSender<Try>,
     fails: Mutex<usize>,
-    /// What is refused for good.
+    /// What is refused for good: the keys whose names begin so.
     refused: Option<&'static str>,
     /// With more secrets than this it takes too long.
     rows_max: usize,
@@ -45,7 +50,7 @@ impl KeepUsage for Told {
         self.tries.send((batch.number, sum(false), sum(true))).unwrap();
         let because = || StoreError::Unavailable("on purpose".into());
         let mut keys = batch.calls.iter().filter_map(|row| row.key.as_ref());
-        if keys.any(|key| Some(key.as_str()) == self.refused) {
+        if keys.any(|key| self.refused.is_some_and(|start| key.as_str().starts_with(start))) {
             return Err(NotAdded::Refused(because()));
         }
         if batch.last.len() > self.rows_max {
@@ -90,10 +95,11 @@ fn world(fails: usize, meter: Meter) -> World {
 
 /// With a store that differs so from one that always adds.
 fn world_with(meter: Meter, differing: impl FnOnce(Told) -> Told) -> World {
+    listen();
     let (sender, tries) = unbounded_channel();
     let (fails, added) = (Mutex::new(0), Mutex::new(0));
-    let told = Told { tries: sender, fails, refused: None, rows_max: usize::MAX, added };
-    let (store, meter) = (Arc::new(differing(told)), Arc::new(meter));
+    let always = Told { tries: sender, fails, refused: None, rows_max: usize::MAX, added };
+    let (store, meter) = (Arc::new(differing(always)), Arc::new(meter));
     let kept = Arc::clone(&store) as _;
     let source = Source { store: kept, clock: Arc::new(Seven), id: "here".parse().unwrap() };
     let flusher = Flusher::start(Arc::clone(&meter), source, SECOND, &Handle::current());
@@ -116,7 +122,7 @@ async fn what_was_counted_is_written_each_second_and_nothing_where_there_was_not
         assert_eq!(world.tries.recv().await, Some((1 + i64::from(call), 1, 1)));
         assert_eq!(begin.elapsed(), SECOND * call);
     }
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     assert!(world.tries.is_empty());
     assert_eq!(world.meter.counted(), counted(0, 4, 0));
 }
@@ -126,7 +132,7 @@ async fn the_end_writes_what_is_left() {
     let mut world = world(0, Meter::default());
     count(&world.meter, 1);
     count(&world.meter, 2);
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     assert_eq!(world.tries.recv().await, Some((1, 2, 2)));
     assert!(world.tries.is_empty());
     assert_eq!(world.meter.counted(), counted(0, 1, 0));
@@ -143,7 +149,7 @@ async fn a_batch_that_failed_is_tried_again_as_it_was_and_what_came_since_after_
     assert_eq!(world.tries.recv().await, Some((1, 1, 1)));
     assert_eq!(world.tries.recv().await, Some((1, 1, 1)));
     assert_eq!(world.tries.recv().await, Some((2, 2, 2)));
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     assert_eq!(world.meter.counted(), counted(0, 2, 2));
 }
 
@@ -167,7 +173,7 @@ async fn while_nothing_can_be_written_memory_is_bounded_and_workspaces_are_exact
         let (_, more, more_of_keys) = next.unwrap().unwrap();
         (written, of_keys) = (written + more, of_keys + more_of_keys);
     }
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     let Counted { entries, coarsened, dropped, .. } = world.meter.counted();
     assert_eq!((written, entries, dropped), (calls, 0, 0));
     assert_eq!(of_keys + coarsened, calls);
@@ -180,7 +186,7 @@ async fn many_secrets_are_written_in_batches() {
     for number in 0..12_000 {
         count(&world.meter, number);
     }
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     let mut sizes = Vec::new();
     while let Ok((number, calls, _)) = world.tries.try_recv() {
         sizes.push((number, calls));
@@ -209,10 +215,50 @@ async fn what_is_refused_for_good_is_given_up_alone_and_all_else_is_written() {
         assert_eq!(world.tries.recv().await.unwrap().0, number);
     }
     count(&world.meter, 7);
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     let Counted { entries, refused, batches, failures, .. } = world.meter.counted();
     assert_eq!((entries, refused, batches, failures), (0, 2, 4, 4));
     assert_eq!(*world.store.added.lock().unwrap(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_are_refused_are_found_by_and_by_and_told_in_one_line_each_time() {
+    // Those whose numbers begin with 1: 1,111 of 2,000.
+    let mut world = world_with(Meter::default(), |told| Told { refused: Some("k1"), ..told });
+    for number in 0..2_000 {
+        count(&world.meter, number);
+    }
+    world.tries.recv().await.unwrap();
+    tokio::time::sleep(SECOND / 2).await;
+    let Counted { entries, refused, failures, .. } = world.meter.counted();
+    assert!((1..200).contains(&refused), "{refused}");
+    assert!((201..400).contains(&failures), "{failures}");
+    assert_eq!(2_000 - entries, refused + *world.store.added.lock().unwrap());
+    assert_eq!(told().len(), 1);
+    // What is new is not kept waiting.
+    count(&world.meter, 2_000);
+    let begun = *world.store.added.lock().unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert!(*world.store.added.lock().unwrap() > begun);
+    assert_eq!(told().len(), 2);
+    tokio::time::sleep(30 * SECOND).await;
+    world.flusher.finish(LONG).await;
+    let Counted { entries, refused, .. } = world.meter.counted();
+    assert_eq!((entries, refused), (0, 1_111));
+    assert_eq!(*world.store.added.lock().unwrap(), 890);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_at_the_end_is_told_as_not_counted() {
+    let world = world_with(Meter::default(), |told| Told { refused: Some("k"), ..told });
+    for number in 0..5_000 {
+        count(&world.meter, number);
+    }
+    world.flusher.finish(LONG).await;
+    let Counted { entries, refused, failures, .. } = world.meter.counted();
+    assert_eq!((entries, refused), (0, 5_000));
+    assert!(failures < 20 * 220, "{failures}");
+    assert!(told().len() <= 21);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,9 +273,42 @@ async fn what_takes_too_long_is_tried_in_smaller_parts_and_later_in_greater_ones
     }
     // Those that failed are there twice. The size grows again, which fails, and is halved.
     assert_eq!(sizes, [5_000, 2_500, 2_500, 5_000]);
-    world.flusher.finish().await;
+    world.flusher.finish(LONG).await;
     let Counted { entries, failures, .. } = world.meter.counted();
     assert_eq!((*world.store.added.lock().unwrap(), entries, failures), (10_000, 0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_tries_again_what_was_in_doubt_or_too_much() {
+    let world =
+        world_with(Meter::default(), |told| Told { fails: Mutex::new(3), rows_max: 700, ..told });
+    for number in 0..12_000 {
+        count(&world.meter, number);
+    }
+    world.flusher.finish(LONG).await;
+    assert_eq!(*world.store.added.lock().unwrap(), 12_000);
+    assert_eq!(world.meter.counted().entries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_comes_though_nothing_can_be_written() {
+    let World { meter, flusher, mut tries, .. } = world(usize::MAX, Meter::default());
+    count(&meter, 1);
+    flusher.finish(LONG).await;
+    let mut number = 0;
+    while tries.recv().await.is_some() {
+        number += 1;
+    }
+    assert_eq!((number, meter.counted().entries), (20, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_takes_no_longer_than_it_may_and_tells_what_is_lost() {
+    let World { meter, flusher, tries: _tries, .. } = world(usize::MAX, Meter::default());
+    count(&meter, 1);
+    let begun = tokio::time::Instant::now();
+    flusher.finish(SECOND).await;
+    assert_eq!((begun.elapsed(), meter.counted().entries, told().len()), (SECOND, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]

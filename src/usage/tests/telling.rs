@@ -1,19 +1,22 @@
 //! What the log is told.
 
-use std::{io, sync::Mutex};
+use std::{cell::RefCell, io, sync::Once};
 
-use super::{
-    super::{Counted, flush::Told},
-    *,
-};
+use super::super::{Counted, flush};
 use crate::domain::ports::StoreError;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was told on this thread, on which one test runs.
+    static TOLD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl io::Write for Log {
+static LISTENING: Once = Once::new();
+
+struct Told;
+
+impl io::Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        TOLD.with_borrow_mut(|told| told.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -21,24 +24,34 @@ impl io::Write for Log {
     }
 }
 
+/// Keeps what is told from now on. For all threads at once: one that came later could miss what
+/// others told before.
+pub(super) fn listen() {
+    LISTENING.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(|| Told)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// What was told on this thread, line by line.
+pub(super) fn told() -> Vec<String> {
+    let text = TOLD.with_borrow(|told| String::from_utf8(told.clone()).unwrap());
+    text.lines().map(|line| line.trim_start().chars().take(40).collect()).collect()
+}
+
 /// The lines of the log after each turn of the flusher.
 fn lines(turns: Vec<(Result<(), StoreError>, Counted)>) -> Vec<String> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .with_target(false)
-        .without_time()
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let mut told = Told::default();
-        for (written, counted) in turns {
-            told.tell(&written, counted);
-        }
-    });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    text.lines().map(|line| line.trim_start().chars().take(40).collect()).collect()
+    listen();
+    let mut log = flush::Told::default();
+    for (written, counted) in turns {
+        log.tell(&written, counted);
+    }
+    told()
 }
 
 fn failed() -> Result<(), StoreError> {

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// One in so many changes is given less time than it takes.
 const HASTY: usize = 40;
 /// How many keys are made at once, where many are wanted.
-const TOGETHER: usize = 1_000;
+const TOGETHER: usize = 100;
 /// Ends far away come so much later than now.
 const FAR: Duration = Duration::from_secs(86_400);
 /// And near ones.

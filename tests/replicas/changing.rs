@@ -199,7 +199,9 @@ impl Changer {
             }
             let ids: Vec<_> = (0..missing).map(|_| self.new_id()).collect();
             let call = Call::create_keys(&tenant, &ids, ABLE, self.request_id());
-            let done = self.settle("create key", call, None).await;
+            // With a place of its own none is given too little time: each key would be rotated.
+            let at = self.place();
+            let done = self.settle("create key", call, at).await;
             for (id, reply) in ids.into_iter().zip(done.reply.each) {
                 let key = self.created(id, reply).await;
                 tenant.keys.write().unwrap().push(key);

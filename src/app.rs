@@ -1,6 +1,6 @@
 //! The composition root: the one place that knows every part.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ring::rand::SystemRandom;
 use tokio::{net::TcpListener, time::Instant};
@@ -9,15 +9,12 @@ use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    admin::{Admin, AdminError},
+    admin::Admin,
     back::{Back, Drained},
     cache::Cache,
     clock::{SystemClock, SystemStopwatch},
-    config::{InvalidSettings, ServerSettings, Settings},
-    domain::{
-        ports::{Clock, StoreError},
-        secret::Keyring,
-    },
+    config::{ServerSettings, Settings},
+    domain::{ports::Clock, secret::Keyring},
     grpc::{
         authenticate::Authenticated,
         introspect::IntrospectService,
@@ -25,19 +22,18 @@ use crate::{
         layers::{EdgeLimits, edge},
     },
     introspect::Introspection,
-    keyring::{self, KeyringError},
-    limits::InvalidUrl,
+    keyring,
     proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
     replica::Replica,
-    server::{self, ServerError},
-    store::{OpenError, Place, Store},
-    telemetry::TelemetryError,
+    server,
+    store::{Place, Store},
     usage::Meter,
 };
 
 mod checkpoints;
 mod coherence;
 mod database;
+mod error;
 mod limits;
 mod metrics;
 mod usage;
@@ -46,6 +42,7 @@ mod waiting;
 pub use checkpoints::public_keys;
 use coherence::{Coherent, Member, cache_bounds};
 pub use database::open_database;
+pub use error::AppError;
 use limits::Limits;
 pub use metrics::tell_metrics;
 use usage::Keeping;
@@ -53,82 +50,6 @@ pub use waiting::open_when_ready;
 
 /// The services by the names that health knows; the empty one is the whole server.
 const SERVICES: [&str; 3] = ["", "keyward.v1.KeyAdmin", "keyward.v1.Introspect"];
-
-/// Why the process cannot start, or had to end.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The database cannot be used.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The settings contradict each other.
-    #[error(transparent)]
-    Settings(#[from] InvalidSettings),
-    /// The password of the database cannot be read.
-    #[error("cannot read the password of the database from {path}: {error}", path = .path.display())]
-    Password {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The keyring cannot be used.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// What is built in could not be written.
-    #[error("what is built in could not be written: {0}")]
-    Install(AdminError),
-    /// The database could not be asked.
-    #[error("the database could not be asked: {0}")]
-    Store(#[from] StoreError),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// The address.
-        address: std::net::SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The address for metrics cannot be listened on.
-    #[error(
-        "cannot listen on {address} for metrics: {error}; set metrics.listen to another address, or \
-         metrics.enabled to false"
-    )]
-    ListenForMetrics {
-        /// The address.
-        address: std::net::SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The address of Redis is none.
-    #[error("limits.redis_url cannot be used: {0}")]
-    Redis(#[from] InvalidUrl),
-    /// No metrics can be told.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// The descriptors of the API are damaged.
-    #[error("the descriptors of the API cannot be served: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-    /// The server could not start or go on.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The back of the process ended.
-    #[error("the back of the process ended")]
-    Stopped(#[from] crate::back::Stopped),
-}
-
-impl AppError {
-    /// Whether it may pass without this process: whoever runs the database may mend it.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Open(error) => error.may_pass(),
-            Self::Store(StoreError::Unavailable(_) | StoreError::Conflict)
-            | Self::Install(
-                AdminError::Store(StoreError::Unavailable(_)) | AdminError::Contended,
-            ) => true,
-            _ => false,
-        }
-    }
-}
 
 /// A deployment that is ready to serve: database open, schema fitting, keyring read.
 pub struct App {

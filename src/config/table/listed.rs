@@ -1,0 +1,252 @@
+//! The list of settings.
+
+use super::{Setting, file, flag, number, word};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
+
+/// Every setting, in the order in which they are printed and documented.
+pub static SETTINGS: &[Setting] = &[
+    word("server.listen", "Address and port to listen on.", |s| s.server.listen.to_string()),
+    number(
+        "server.front_threads",
+        0..=1_024,
+        "Threads that serve connections; 0 stands for one per available core.",
+        |s| s.server.front_threads as u64,
+    ),
+    number(
+        "server.max_connections",
+        1..=1_000_000,
+        "Connections open at once; one more is closed as soon as it is accepted.",
+        |s| s.server.max_connections as u64,
+    ),
+    number(
+        "server.max_concurrent_streams",
+        1..=100_000,
+        "Calls in flight at once on one connection.",
+        |s| u64::from(s.server.max_concurrent_streams),
+    ),
+    number("server.max_header_bytes", KIB..=MIB, "Bytes of all headers of one call.", |s| {
+        u64::from(s.server.max_header_bytes)
+    }),
+    number("server.max_message_bytes", KIB..=64 * MIB, "Bytes of one request message.", |s| {
+        s.server.max_message_bytes as u64
+    }),
+    number(
+        "server.max_in_flight",
+        1..=1_000_000,
+        "Calls in flight at once in the process, health and reflection apart; one more is answered RESOURCE_EXHAUSTED.",
+        |s| s.server.max_in_flight as u64,
+    ),
+    number(
+        "server.deadline_max_ms",
+        1..=HOUR_MS,
+        "Milliseconds a call may take at most, and when its caller names no deadline.",
+        |s| s.server.deadline_max_ms,
+    ),
+    number(
+        "server.keepalive_interval_ms",
+        SECOND_MS..=24 * HOUR_MS,
+        "Milliseconds without traffic after which a connection is pinged.",
+        |s| s.server.keepalive_interval_ms,
+    ),
+    number(
+        "server.keepalive_timeout_ms",
+        SECOND_MS..=HOUR_MS,
+        "Milliseconds after which a connection that leaves a ping unanswered is closed; at most the interval.",
+        |s| s.server.keepalive_timeout_ms,
+    ),
+    number(
+        "server.drain_timeout_ms",
+        1..=HOUR_MS,
+        "Milliseconds that calls in flight are given to end when the process stops.",
+        |s| s.server.drain_timeout_ms,
+    ),
+    number(
+        "server.handshake_timeout_ms",
+        1..=HOUR_MS,
+        "Milliseconds a new connection is given to send the HTTP/2 preface.",
+        |s| s.server.handshake_timeout_ms,
+    ),
+    flag("server.reflection", "Whether the gRPC reflection services are served.", |s| {
+        s.server.reflection
+    }),
+    number("back.threads", 1..=1_024, "Threads for everything that is not the front.", |s| {
+        s.back.threads as u64
+    }),
+    file("database.path", "The SQLite file.", |s| &s.database.path),
+    number(
+        "database.read_connections",
+        1..=1_024,
+        "Connections that read at once, beside those that write.",
+        |s| u64::from(s.database.read_connections),
+    ),
+    number(
+        "database.busy_timeout_ms",
+        1..=HOUR_MS,
+        "SQLite: milliseconds to wait for another process that holds the database file.",
+        |s| s.database.busy_timeout_ms,
+    ),
+    word(
+        "database.url",
+        "PostgreSQL: `postgres://USER[:PASSWORD]@HOST[:PORT]/NAME`, with `?sslmode=` `disable`, `require` or `verify-full` where it is not the default; instead of the next four. Printed without the password.",
+        |s| s.database.url.shown(),
+    ),
+    word(
+        "database.host",
+        "PostgreSQL: name or address of the server, or the directory of its socket.",
+        |s| s.database.host.clone(),
+    ),
+    number("database.port", 1..=65_535, "PostgreSQL: port of the server.", |s| {
+        u64::from(s.database.port)
+    }),
+    word("database.name", "PostgreSQL: the database, which must exist.", |s| {
+        s.database.name.clone()
+    }),
+    word("database.user", "PostgreSQL: the user.", |s| s.database.user.clone()),
+    word(
+        "database.password_file",
+        "PostgreSQL: a file that holds the user's password and nothing else.",
+        |s| s.database.password_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "database.tls",
+        "PostgreSQL: `verify` the server's certificate, `require` encryption with whoever answers, or `off`; a socket needs none.",
+        |s| s.database.tls.name().to_owned(),
+    ),
+    word(
+        "database.tls_ca_file",
+        "PostgreSQL: certificate authorities to trust beside the system's, in PEM.",
+        |s| s.database.tls_ca_file.to_string_lossy().into_owned(),
+    ),
+    number(
+        "database.connect_timeout_ms",
+        1..=HOUR_MS,
+        "PostgreSQL: milliseconds that the first connection may take; of later ones, `database.acquire_timeout_ms` is the bound.",
+        |s| s.database.connect_timeout_ms,
+    ),
+    number(
+        "database.acquire_timeout_ms",
+        1..=HOUR_MS,
+        "PostgreSQL: milliseconds to wait for a connection, free or new, before the answer is UNAVAILABLE.",
+        |s| s.database.acquire_timeout_ms,
+    ),
+    number(
+        "database.statement_timeout_ms",
+        10..=HOUR_MS,
+        "PostgreSQL: milliseconds that a statement may take, waits for locks included, before the answer is UNAVAILABLE.",
+        |s| s.database.statement_timeout_ms,
+    ),
+    word(
+        "database.migrate_on_start",
+        "Whether `serve` and `bootstrap` bring the schema to their version themselves: `true`, `false`, or `auto`: with SQLite yes, with PostgreSQL no.",
+        |s| s.database.migrate_on_start.name().to_owned(),
+    ),
+    number(
+        "cache.max_bytes",
+        MIB..=1024 * GIB,
+        "Bytes of memory, by estimate, that keys are kept in; the least used make room.",
+        |s| s.cache.max_bytes,
+    ),
+    number(
+        "cache.max_loads",
+        1..=10_000,
+        "Look-ups at once of keys that are not in memory; more wait.",
+        |s| s.cache.max_loads as u64,
+    ),
+    number(
+        "cache.load_wait_ms",
+        1..=HOUR_MS,
+        "Milliseconds that a look-up waits for its turn before it is answered UNAVAILABLE.",
+        |s| s.cache.load_wait_ms,
+    ),
+    number(
+        "replicas.lease_ms",
+        500..=60_000,
+        "PostgreSQL: milliseconds that a replica answers without hearing from the database; a change waits 1.25 times as long for a replica that has crashed, once.",
+        |s| s.replicas.lease_ms,
+    ),
+    number(
+        "replicas.bounded_stale_ms",
+        0..=600_000,
+        "PostgreSQL: milliseconds that a replica goes on answering after its lease, with `stale_since` set; changes wait so much longer for it. 0: it answers UNAVAILABLE.",
+        |s| s.replicas.bounded_stale_ms,
+    ),
+    number(
+        "replicas.poll_interval_ms",
+        0..=20_000,
+        "PostgreSQL: milliseconds between looks for changes that did not ring; a third of the lease at the most. 0: a fifth of it.",
+        |s| s.replicas.poll_interval_ms,
+    ),
+    flag(
+        "replicas.doorbell",
+        "PostgreSQL: whether replicas listen for changes (`LISTEN`, which poolers by transaction do not pass on). Without, each change waits for `replicas.poll_interval_ms`.",
+        |s| s.replicas.doorbell,
+    ),
+    word(
+        "limits.redis_url",
+        "PostgreSQL: a Redis that counts rate limits for all replicas, `redis://[USER][:PASSWORD@]HOST[:PORT][/NUMBER]`, or `rediss://` to speak TLS. Printed without the password.",
+        |s| s.limits.redis_url.shown(),
+    ),
+    number(
+        "limits.redis_timeout_ms",
+        1..=60_000,
+        "Milliseconds that Redis may take to answer before it counts as gone.",
+        |s| s.limits.redis_timeout_ms,
+    ),
+    word(
+        "limits.without_redis",
+        "PostgreSQL: what becomes of rate limits while no Redis counts for all replicas: `divide`: each replica lets its part through; `refuse`: questions about keys that have limits are answered UNAVAILABLE.",
+        |s| s.limits.without_redis.name().to_owned(),
+    ),
+    file("keyring.path", "The keyring file.", |s| &s.keyring.path),
+    word(
+        "audit.origin",
+        "The name of the log of changes in its checkpoints, best a URL without its scheme, such as `keys.example.com/log`.",
+        |s| s.audit.origin.clone(),
+    ),
+    word(
+        "audit.checkpoint_file",
+        "The file that holds the newest checkpoint of the log of changes; empty: checkpoints are in the lines of the process's log alone.",
+        |s| s.audit.checkpoint_file.to_string_lossy().into_owned(),
+    ),
+    number(
+        "audit.checkpoint_interval_s",
+        0..=7 * 24 * 3_600,
+        "Seconds between two checkpoints of the log of changes; 0: there are none.",
+        |s| s.audit.checkpoint_interval_s,
+    ),
+    word(
+        "log.level",
+        "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas. Checkpoints are logged whatever it says.",
+        |s| s.log.level.clone(),
+    ),
+    word("log.format", "`text` for people, `json` for collectors.", |s| {
+        s.log.format.name().to_owned()
+    }),
+    flag(
+        "metrics.enabled",
+        "Whether `serve` has a port for `/metrics` (Prometheus) and `/status` (JSON), over HTTP, without credentials.",
+        |s| s.metrics.enabled,
+    ),
+    word(
+        "metrics.listen",
+        "Address and port for metrics and status; port 0: any that is free, which the log names.",
+        |s| s.metrics.listen.to_string(),
+    ),
+    number(
+        "usage.flush_interval_ms",
+        10..=HOUR_MS,
+        "Milliseconds between two writes of how keys were used, which a crash loses.",
+        |s| s.usage.flush_interval_ms,
+    ),
+    number(
+        "usage.retention_days",
+        0..=3_650,
+        "Days that calls are kept after the end of their hour; older ones are forgotten within the hour. 0: for ever.",
+        |s| s.usage.retention_days,
+    ),
+];

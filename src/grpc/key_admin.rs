@@ -291,7 +291,8 @@ impl KeyAdmin for KeyAdminService {
         request: Request<BatchCreateKeysRequest>,
     ) -> Answer<BatchCreateKeysResponse> {
         self.call(&self.changes, request, |admin, caller, message| async move {
-            let done = admin.batch_create_keys(&caller, &keys::batch_create(message)).await?;
+            let (asked, turn) = (keys::batch_create(message), tokio::task::yield_now);
+            let done = admin.batch_create_keys(&caller, &asked, turn).await?;
             Ok(keys::batch_created(done, admin.now()))
         })
         .await

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    future::poll_fn,
-    task::Poll,
     time::Duration,
 };
 
@@ -45,19 +43,6 @@ fn check_grants(count: usize) -> Result<(), AdminError> {
     faults.finish().map_err(AdminError::Invalid)
 }
 
-/// Lets others have their turn on this thread.
-async fn turn() {
-    let mut has_waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Where a request stands.
 fn at(place: usize) -> String {
     format!("requests[{place}]")
@@ -65,24 +50,28 @@ fn at(place: usize) -> String {
 
 impl Admin {
     /// Makes several keys of one workspace, all or none, each as [`Admin::create_key`] does.
-    /// Their secrets are in the answer and nowhere else.
+    /// Their secrets are in the answer and nowhere else. `turn` is waited for after each, so that
+    /// others are not kept waiting.
     ///
     /// # Errors
     ///
     /// [`AdminError`]: not allowed, wrong fields of any of them, no such workspace or
     /// principal, a principal disabled, a name taken.
-    pub async fn batch_create_keys(
+    pub async fn batch_create_keys<T: Future<Output = ()> + Send>(
         &self,
         caller: &Caller,
         request: &BatchCreateKeys,
+        turn: impl Fn() -> T + Sync,
     ) -> Result<Vec<Issued<KeyRecord>>, AdminError> {
-        self.retry(Actor::Caller(caller), || self.batch_create_keys_once(caller, request)).await
+        let once = || self.batch_create_keys_once(caller, request, &turn);
+        self.retry(Actor::Caller(caller), once).await
     }
 
-    async fn batch_create_keys_once(
+    async fn batch_create_keys_once<T: Future<Output = ()> + Send>(
         &self,
         caller: &Caller,
         request: &BatchCreateKeys,
+        turn: &(impl Fn() -> T + Sync),
     ) -> Result<Vec<Issued<KeyRecord>>, AdminError> {
         let BatchCreateKeys { parent, requests, intent } = request;
         caller.require(WRITE)?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ring::rand::SystemRandom;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -16,7 +16,7 @@ use crate::{
     config::{ServerSettings, Settings},
     domain::{ports::Clock, secret::Keyring},
     grpc::{
-        authenticate::Authenticated,
+        authenticate::{Authenticated, Knows},
         introspect::IntrospectService,
         key_admin::KeyAdminService,
         layers::{EdgeLimits, edge},
@@ -35,6 +35,7 @@ mod coherence;
 mod database;
 mod error;
 mod limits;
+mod listener;
 mod metrics;
 mod usage;
 mod waiting;
@@ -44,6 +45,7 @@ use coherence::{Coherent, Member, cache_bounds};
 pub use database::open_database;
 pub use error::AppError;
 use limits::Limits;
+pub use listener::{Listener, listen};
 pub use metrics::tell_metrics;
 use usage::Keeping;
 pub use waiting::open_when_ready;
@@ -182,7 +184,11 @@ impl App {
     }
 
     /// The services, and what their health is reported through.
-    fn routes(&self, settings: &Settings) -> Result<(Routes, HealthReporter), AppError> {
+    fn routes(
+        &self,
+        settings: &Settings,
+        listener: &Listener,
+    ) -> Result<(Routes, HealthReporter), AppError> {
         let most = settings.server.max_message_bytes;
         let key_admin = KeyAdminService::new(
             Arc::clone(&self.admin),
@@ -193,9 +199,11 @@ impl App {
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let introspect = IntrospectServer::new(introspect).max_decoding_message_size(most);
         let (reporter, health) = tonic_health::server::health_reporter();
+        let keys = Arc::clone(&self.introspection);
+        let knows = Knows { keys, certificates: listener.callers() };
         let mut routes = Routes::new(health)
-            .add_service(Authenticated::new(key_admin, Arc::clone(&self.introspection)))
-            .add_service(Authenticated::new(introspect, Arc::clone(&self.introspection)));
+            .add_service(Authenticated::new(key_admin, knows.clone()))
+            .add_service(Authenticated::new(introspect, knows));
         if settings.server.reflection {
             routes = routes
                 .add_service(reflection().build_v1()?)
@@ -213,30 +221,33 @@ impl App {
     /// [`AppError`]: the server could not start or go on.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listener: Listener,
         settings: &Settings,
         shutdown: CancellationToken,
     ) -> Result<Drained, AppError> {
-        let (routes, reporter) = self.routes(settings)?;
+        let (routes, reporter) = self.routes(settings, &listener)?;
         let checkpoints = self.sign_checkpoints(settings)?;
         let limits = EdgeLimits::from(&settings.server);
+        let reporters: Vec<_> = [reporter].into_iter().chain(listener.health()).collect();
         // Before anybody can ask: a service that nothing was said of is not known.
-        report(&reporter, ServingStatus::Serving).await;
+        report(&reporters, ServingStatus::Serving).await;
         let stop = CancellationToken::new();
         let ending = {
             let (shutdown, stop) = (shutdown.clone(), stop.clone());
             let replica = self.replica().map(Arc::clone);
             async move {
                 tokio::select! {
-                    () = report_always(&reporter, replica.as_deref()) => {}
+                    () = report_always(&reporters, replica.as_deref()) => {}
                     () = shutdown.cancelled() => {}
                 }
-                report(&reporter, ServingStatus::NotServing).await;
+                report(&reporters, ServingStatus::NotServing).await;
                 stop.cancel();
             }
         };
         let edge = edge(routes, limits, stop.clone());
-        let serving = server::run(listener, edge, &settings.server, stop.clone());
+        let (port, handshakes, _until_the_end) = listener.parted();
+        let server = &settings.server;
+        let serving = server::run_encrypted(port, edge, server, handshakes, stop.clone());
         let (drained, ()) = tokio::join!(
             async {
                 let drained = serving.await;
@@ -280,20 +291,22 @@ impl From<&ServerSettings> for EdgeLimits {
 }
 
 /// Says when questions are no longer answered, and when they are again.
-async fn report_always(reporter: &HealthReporter, replica: Option<&Replica>) {
+async fn report_always(reporters: &[HealthReporter], replica: Option<&Replica>) {
     let Some(replica) = replica else { return std::future::pending().await };
     loop {
         replica.until(false).await;
-        report(reporter, ServingStatus::NotServing).await;
+        report(reporters, ServingStatus::NotServing).await;
         replica.until(true).await;
-        report(reporter, ServingStatus::Serving).await;
+        report(reporters, ServingStatus::Serving).await;
     }
 }
 
 /// Says the same of every service.
-async fn report(reporter: &HealthReporter, status: ServingStatus) {
-    for service in SERVICES {
-        reporter.set_service_status(service, status).await;
+async fn report(reporters: &[HealthReporter], status: ServingStatus) {
+    for reporter in reporters {
+        for service in SERVICES {
+            reporter.set_service_status(service, status).await;
+        }
     }
 }
 
@@ -303,14 +316,4 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Listens on the address of the settings.
-///
-/// # Errors
-///
-/// [`AppError::Listen`].
-pub async fn listen(settings: &Settings) -> Result<TcpListener, AppError> {
-    let address = settings.server.listen;
-    TcpListener::bind(address).await.map_err(|error| AppError::Listen { address, error })
 }

@@ -79,17 +79,7 @@ enum Command {
         command: policy::Command,
     },
     /// Ask a running server whether it serves; status 0 only if it does
-    Health {
-        /// Its address [default: that of the settings]
-        #[arg(long, value_name = "HOST:PORT")]
-        address: Option<String>,
-        /// Also print what it tells of itself: its lease, replicas, durability and memory
-        #[arg(long)]
-        status: bool,
-        /// Where it tells of itself [default: metrics.listen of the settings]
-        #[arg(long, value_name = "HOST:PORT", requires = "status")]
-        metrics_address: Option<String>,
-    },
+    Health(health::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,9 +144,7 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
             events::verify(settings, checkpoint.as_deref(), public_key)
         }
         Command::Policy { command } => policy::run(command),
-        Command::Health { address, status, metrics_address } => {
-            health::run(settings, address, status.then_some(metrics_address))
-        }
+        Command::Health(arguments) => health::run(settings, arguments),
     }
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod sections;
 mod server;
 mod table;
+mod tls;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use sections::{
 };
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
+pub use tls::{ClientCertificates, HealthListen, HealthSettings, TlsSettings};
 
 /// What the name of each of our environment variables begins with.
 pub const VARIABLE_PREFIX: &str = "KEYWARD__";
@@ -40,6 +42,10 @@ pub const VARIABLE_PREFIX: &str = "KEYWARD__";
 pub struct Settings {
     /// The listener, its connections and calls.
     pub server: ServerSettings,
+    /// How connections are encrypted, and who may open one.
+    pub tls: TlsSettings,
+    /// A port for health alone.
+    pub health: HealthSettings,
     /// The runtime behind the front.
     pub back: BackSettings,
     /// Where the records are kept.
@@ -119,6 +125,7 @@ impl Settings {
         let mut problems: Vec<_> =
             SETTINGS.iter().filter_map(|setting| setting.out_of_range(self)).collect();
         problems.extend(self.server.contradictions());
+        problems.extend(self.tls.contradictions());
         problems.extend(self.log.contradictions());
         problems.extend(self.database.contradictions());
         problems.extend(self.replicas.contradictions());

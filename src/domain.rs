@@ -26,6 +26,7 @@ pub mod checkpoint;
 pub mod decision;
 pub mod event;
 pub mod fault;
+pub mod identity;
 pub mod key;
 pub mod limit;
 pub mod live;

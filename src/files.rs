@@ -1,5 +1,7 @@
 //! Files that are looked at again and again: what they hold counts without a restart.
 
+pub mod private;
+
 use std::{path::PathBuf, time::Duration};
 
 use ring::digest::{SHA256, digest};

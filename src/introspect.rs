@@ -126,6 +126,12 @@ pub enum NotAuthenticated {
     /// The key may not be used from this address.
     #[error("the key may not be used from this address")]
     AddressNotAllowed,
+    /// The certificate of the connection has ended since it was opened.
+    #[error("the client's certificate has ended")]
+    CertificateEnded,
+    /// The certificate of the connection is nobody's who may call.
+    #[error("the identity of the client's certificate is on no list of callers")]
+    IdentityUnknown,
     /// It could not be told.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,6 +7,7 @@ mod acceptor;
 mod calls;
 mod connection;
 mod front;
+mod greeting;
 mod seldom;
 
 use std::convert::Infallible;
@@ -23,10 +24,12 @@ use tower::Service;
 
 use crate::back::Drained;
 use crate::config::ServerSettings;
+use crate::tls::Handshakes;
 use acceptor::Acceptor;
 pub use calls::{Cut, cut};
 use connection::Connections;
 use front::Fronts;
+use greeting::Greeting;
 
 /// The address at the other end of the connection that a request came by, among the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +87,24 @@ pub async fn run<S: Answers>(
     settings: &ServerSettings,
     shutdown: CancellationToken,
 ) -> Result<Drained, ServerError> {
+    run_encrypted(listener, service, settings, None, shutdown).await
+}
+
+/// The same, with connections that begin with these handshakes, on the thread of each: what clients show in them is
+/// among the extensions of their requests, as `Arc<Presented>`. None: connections are not encrypted.
+///
+/// # Errors
+/// As of [`run`].
+pub async fn run_encrypted<S: Answers>(
+    listener: TcpListener,
+    service: S,
+    settings: &ServerSettings,
+    handshakes: Option<Handshakes>,
+    shutdown: CancellationToken,
+) -> Result<Drained, ServerError> {
     let stop = shutdown.child_token();
     let _stops_with_this_future = stop.clone().drop_guard();
-    let connections = Connections::new(settings, stop.clone());
+    let connections = Connections::new(settings, Greeting::new(handshakes), stop.clone());
     let (mut fronts, queues) = Fronts::start(settings.front_threads(), &service, &connections)?;
     let mut acceptor = Acceptor::new(settings.max_connections, queues);
 

@@ -23,7 +23,7 @@ use prometheus::Registry;
 use tokio::{net::TcpListener, runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{cache::Cache, checkpoints, limits, replica::Replica, usage::Meter};
+use crate::{cache::Cache, checkpoints, limits, replica::Replica, tls, usage::Meter};
 use pages::Pages;
 
 /// The version of this program.
@@ -54,6 +54,8 @@ pub struct Sources {
     pub checkpoints: Arc<checkpoints::Tally>,
     /// None: there are no other replicas.
     pub replica: Option<Arc<Replica>>,
+    /// What counts certificates that were read again. None: connections are not encrypted.
+    pub tls: Option<Arc<tls::Tally>>,
 }
 
 /// Tells, until it is dropped.

@@ -45,6 +45,8 @@ fn no_layer_names_what_it_must_not_know() {
         "store",
         "usage",
         "checkpoints",
+        "callers",
+        "tls",
         "telemetry",
         "grpc",
     ];

@@ -33,7 +33,11 @@ fn the_settings_are_the_programs() {
 
 #[test]
 fn every_metric_is_explained() {
-    let instruments = include_str!("../src/telemetry/instruments.rs");
+    let instruments = [
+        include_str!("../src/telemetry/instruments.rs"),
+        include_str!("../src/telemetry/instruments/tls.rs"),
+    ]
+    .concat();
     let names: Vec<_> =
         instruments.split('"').filter(|text| text.starts_with("keyward.")).collect();
     assert!(names.len() > 10, "{names:?}");

@@ -15,7 +15,7 @@ impl Actor<'_> {
     /// What the log calls it.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Caller(caller) => caller.key().key().name.to_string(),
+            Self::Caller(caller) => caller.name(),
             Self::Command(name) => name.to_owned(),
         }
     }
@@ -29,10 +29,12 @@ impl Actor<'_> {
     }
 
     /// What must still be so when the change is made: a caller whose key was revoked,
-    /// rotated or narrowed since it was recognised makes none.
+    /// rotated or narrowed since it was recognised makes none. A caller by a certificate has
+    /// nothing in the database: it was recognised by the list in force when its call was read.
     pub(super) fn guards(self) -> Vec<(Guard, Revision)> {
         let Self::Caller(caller) = self else { return Vec::new() };
-        let Facts { key, workspace, principal, .. } = caller.key().facts();
+        let Some(key) = caller.key() else { return Vec::new() };
+        let Facts { key, workspace, principal, .. } = key.facts();
         let principal = principal.as_ref();
         let owner =
             principal.map(|owner| (Guard::Principal(owner.value.name.clone()), owner.revision));

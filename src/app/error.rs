@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use crate::{
     admin::AdminError, back::Stopped, config::InvalidSettings, domain::ports::StoreError,
     keyring::KeyringError, limits::InvalidUrl, server::ServerError, store::OpenError,
-    telemetry::TelemetryError,
+    telemetry::TelemetryError, tls::InvalidTls,
 };
 
 /// Why the process cannot start, or had to end.
@@ -37,6 +37,17 @@ pub enum AppError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Connections cannot be encrypted as the settings say.
+    #[error(transparent)]
+    Tls(#[from] InvalidTls),
+    /// The address for health cannot be listened on.
+    #[error("cannot listen on {address} for health: {error}; set health.listen to another address")]
+    ListenForHealth {
         /// The address.
         address: SocketAddr,
         /// Why not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{App, AppError};
+use super::{App, AppError, Listener};
 use crate::{
     back::Back,
     config::{MetricsSettings, Settings},
@@ -30,8 +30,8 @@ pub async fn tell_metrics(settings: &Settings, back: &Back) -> Result<Option<Tel
 }
 
 impl App {
-    /// Has this deployment told of.
-    pub fn tell(&self, telemetry: Option<&Telemetry>) {
+    /// Has this deployment told of, and where it is reached.
+    pub fn tell(&self, telemetry: Option<&Telemetry>, listener: &Listener) {
         if let Some(telemetry) = telemetry {
             telemetry.watch(Sources {
                 cache: Arc::clone(&self.cache),
@@ -39,6 +39,7 @@ impl App {
                 limits: Arc::clone(&self.limits),
                 checkpoints: Arc::clone(&self.checkpoints),
                 replica: self.replica().map(Arc::clone),
+                tls: listener.tally(),
             });
         }
     }

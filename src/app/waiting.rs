@@ -1,13 +1,12 @@
 //! Waits for a database that is not ready yet: that is not there, or has another schema.
 
-use std::{os::fd::AsFd as _, time::Duration};
+use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
-use super::{App, AppError, report};
+use super::{App, AppError, Listener, report};
 use crate::{
     back::Back,
     config::Settings,
@@ -37,7 +36,7 @@ const TELL_EVERY: u32 = 60;
 pub async fn open_when_ready(
     settings: &Settings,
     back: &Back,
-    listener: &TcpListener,
+    listener: &Listener,
     shutdown: &CancellationToken,
 ) -> Result<Option<App>, AppError> {
     let mut first = Box::pin(App::open(settings, back.clone()));
@@ -88,22 +87,21 @@ pub async fn open_when_ready(
 /// Says that nothing can be answered, until `stop`.
 async fn answer(
     settings: &Settings,
-    listener: &TcpListener,
+    listener: &Listener,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
     let refused = |error| AppError::Listen { address: settings.server.listen, error };
-    // Another descriptor of the same listener: who connects between the two waits, and is not
-    // turned away.
-    let twin = listener.as_fd().try_clone_to_owned().map_err(refused)?;
-    let twin = TcpListener::from_std(twin.into()).map_err(refused)?;
+    let twin = listener.twin().map_err(refused)?;
     let (reporter, health) = tonic_health::server::health_reporter();
-    report(&reporter, ServingStatus::NotServing).await;
+    let reporters: Vec<_> = [reporter].into_iter().chain(listener.health()).collect();
+    report(&reporters, ServingStatus::NotServing).await;
     let routes = Routes::new(health)
         .add_service(Waiting::<Authenticated<KeyAdminServer<KeyAdminService>>>::new())
         .add_service(Waiting::<Authenticated<IntrospectServer<IntrospectService>>>::new());
     let limits = EdgeLimits::from(&settings.server);
     let edge = edge(routes, limits, stop.clone());
-    let _ = server::run(twin, edge, &settings.server, stop).await?;
+    let handshakes = listener.handshakes();
+    let _ = server::run_encrypted(twin, edge, &settings.server, handshakes, stop).await?;
     Ok(())
 }
 

@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, failure, on_back, output, serve};
 use crate::{
     admin::Bootstrapped,
-    app::{self, App, AppError},
+    app::{self, App, AppError, Listener},
     back::Back,
-    config::{DatabaseSettings, LogSettings, Settings},
+    config::{DatabaseSettings, HealthSettings, LogSettings, Settings, TlsSettings},
     logging,
 };
 use clients::Clients;
@@ -77,6 +77,9 @@ fn settings_for(settings: &Settings, directory: &Path, exit: bool) -> Settings {
     }
     // Nobody keeps checkpoints of a show, and the file is for those of another database.
     settings.audit.checkpoint_interval_s = 0;
+    // What it shows is shown without certificates, which nobody has made for it.
+    settings.tls = TlsSettings::default();
+    settings.health = HealthSettings::default();
     settings.log = LogSettings { level: "warn".to_owned(), ..settings.log };
     settings
 }
@@ -92,11 +95,11 @@ async fn open(settings: &Settings, back: &Back) -> Result<(App, String), Failure
 }
 
 /// Listens where the settings say, or elsewhere where that is taken.
-async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
+async fn listen(settings: &Settings) -> Result<Listener, Failure> {
     match app::listen(settings).await {
         Err(AppError::Listen { address, error }) if error.kind() == io::ErrorKind::AddrInUse => {
             output::note(format_args!("{address} is taken; another port is used."));
-            Ok(TcpListener::bind(ANY_PORT).await?)
+            Ok(TcpListener::bind(ANY_PORT).await?.into())
         }
         outcome => Ok(outcome?),
     }
@@ -106,7 +109,7 @@ async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
 /// came out as it should.
 async fn serve_and_show(
     app: App,
-    listener: TcpListener,
+    listener: Listener,
     settings: &Settings,
     caller: &str,
     exit: bool,

@@ -37,7 +37,7 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
             let listener = app::listen(settings).await?;
             (app, listener, app::tell_metrics(settings, &back).await?)
         };
-        app.tell(telemetry.as_ref());
+        app.tell(telemetry.as_ref(), &listener);
         tracing::info!(
             address = %listener.local_addr()?,
             database = %app.place(),

@@ -35,7 +35,7 @@ pub struct ServerSettings {
     pub keepalive_timeout_ms: u64,
     /// Milliseconds that calls in flight are given to end when the process stops.
     pub drain_timeout_ms: u64,
-    /// Milliseconds a new connection is given to send the HTTP/2 preface.
+    /// Milliseconds a new connection is given to agree on its encryption and to send the HTTP/2 preface.
     pub handshake_timeout_ms: u64,
     /// Whether the gRPC reflection services are served.
     pub reflection: bool,
@@ -95,7 +95,7 @@ impl ServerSettings {
         Duration::from_millis(self.drain_timeout_ms)
     }
 
-    /// How long a new connection may take to send the HTTP/2 preface.
+    /// How long a new connection may take to agree on its encryption and to send the HTTP/2 preface.
     #[must_use]
     pub fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.handshake_timeout_ms)

@@ -3,13 +3,18 @@
 use std::{fmt::Display, sync::Arc};
 
 use super::{
-    live::LiveKey, name::Id, resource::Path, scope::ScopeId, system::SystemScope, time::Moment,
+    identity::Identity, live::LiveKey, name::Id, resource::Path, scope::ScopeId,
+    system::SystemScope, time::Moment,
 };
 
-/// A backend or operator, by the key of the workspace `system` that it called with.
+/// A backend or operator, by the key of the workspace `system` that it called with, or by
+/// the certificate of its connection.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// What it may do. Of a caller by a certificate this key is nowhere but here.
     key: Arc<LiveKey>,
+    /// None: the key is its own.
+    identity: Option<Identity>,
     /// Until when it waits for an answer, where that is known.
     patience: Option<Moment>,
 }
@@ -29,7 +34,16 @@ pub enum Refused {
 impl Caller {
     /// The caller whose key this is; nothing for a key of another workspace.
     pub fn new(key: Arc<LiveKey>) -> Option<Self> {
-        (key.key().name.workspace == Id::system()).then_some(Self { key, patience: None })
+        (key.key().name.workspace == Id::system()).then_some(Self {
+            key,
+            identity: None,
+            patience: None,
+        })
+    }
+
+    /// The caller of this identity, who may do what a key like this one may.
+    pub fn certified(identity: Identity, like: Arc<LiveKey>) -> Self {
+        Self { key: like, identity: Some(identity), patience: None }
     }
 
     /// The same caller, who waits until this moment and no longer.
@@ -43,9 +57,18 @@ impl Caller {
         self.patience
     }
 
-    /// Its key.
-    pub fn key(&self) -> &LiveKey {
-        &self.key
+    /// Its key. None: it is known by its certificate.
+    pub fn key(&self) -> Option<&LiveKey> {
+        self.identity.is_none().then_some(&*self.key)
+    }
+
+    /// What it is called, in the log of changes too: the resource name of its key, or the
+    /// identity of its certificate.
+    pub fn name(&self) -> String {
+        match &self.identity {
+            Some(identity) => identity.to_string(),
+            None => self.key.key().name.to_string(),
+        }
     }
 
     /// Whether it may make or handle this key. Whoever has a key of the workspace

@@ -53,7 +53,7 @@ pub struct Event {
 /// What an event tells, apart from its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deed {
-    /// The resource name of the caller's key, or the command that made the change.
+    /// The resource name of the caller's key, the identity of its certificate, or the command that made the change.
     pub actor: String,
     /// What kind of change.
     pub kind: Kind,

@@ -16,7 +16,8 @@ use tower::Service;
 
 use super::status::credentials_missing;
 use crate::{
-    domain::{caller::Caller, secret::Secret},
+    callers::{InForce, NotKnown},
+    domain::{caller::Caller, identity::Presented, secret::Secret},
     introspect::{Introspection, NotAuthenticated},
     server::Peer,
 };
@@ -26,13 +27,22 @@ use crate::{
 #[derive(Clone)]
 pub struct Authenticated<S> {
     inner: S,
-    introspection: Arc<Introspection>,
+    knows: Knows,
+}
+
+/// What callers are known by.
+#[derive(Clone)]
+pub struct Knows {
+    /// Their keys.
+    pub keys: Arc<Introspection>,
+    /// Their certificates. None: by no certificate.
+    pub certificates: Option<Arc<InForce>>,
 }
 
 impl<S> Authenticated<S> {
     /// The service behind the check.
-    pub fn new(inner: S, introspection: Arc<Introspection>) -> Self {
-        Self { inner, introspection }
+    pub fn new(inner: S, knows: Knows) -> Self {
+        Self { inner, knows }
     }
 }
 
@@ -60,14 +70,9 @@ where
         // The service that was polled ready is the one to call; its clone takes its place.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let introspection = Arc::clone(&self.introspection);
+        let knows = self.knows.clone();
         Box::pin(async move {
-            let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-            let credentials = bearer(request.headers())
-                .map(|secret| Secret::new(secret.to_owned()))
-                .map(|secret| Credentials::new(secret, peer, introspection))
-                .ok_or_else(credentials_missing);
-            let known = match credentials {
+            let known = match Credentials::of(&request, knows) {
                 Ok(credentials) => {
                     credentials.caller().await.map(|_| credentials).map_err(Status::from)
                 }
@@ -84,12 +89,13 @@ where
     }
 }
 
-/// What a caller sent to be known by.
+/// What a caller is known by.
 #[derive(Clone)]
-pub(super) struct Credentials {
-    secret: Arc<Secret>,
-    peer: Option<IpAddr>,
-    introspection: Arc<Introspection>,
+pub(super) enum Credentials {
+    /// The secret that it sent.
+    Secret(Arc<Secret>, Option<IpAddr>, Arc<Introspection>),
+    /// The certificate of its connection.
+    Certificate(Arc<Presented>, Arc<InForce>),
 }
 
 impl Credentials {
@@ -98,17 +104,51 @@ impl Credentials {
         peer: Option<IpAddr>,
         introspection: Arc<Introspection>,
     ) -> Self {
-        Self { secret: Arc::new(secret), peer, introspection }
+        Self::Secret(Arc::new(secret), peer, introspection)
+    }
+
+    /// Those of a request. One with the header `authorization` is judged by that alone, so that
+    /// nobody gets the rights of a connection who meant to call with those of a key.
+    fn of<B>(request: &Request<B>, knows: Knows) -> Result<Self, Status> {
+        let Knows { keys, certificates } = knows;
+        let presented = request.extensions().get::<Arc<Presented>>();
+        match (bearer(request.headers()), certificates.zip(presented)) {
+            (Some(secret), _) => {
+                let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+                Ok(Self::new(Secret::new(secret.to_owned()), peer, keys))
+            }
+            (None, Some((callers, presented)))
+                if !request.headers().contains_key(AUTHORIZATION) =>
+            {
+                Ok(Self::Certificate(Arc::clone(presented), callers))
+            }
+            (None, _) => Err(credentials_missing()),
+        }
     }
 
     /// Whose they are now.
     pub(super) async fn caller(&self) -> Result<Caller, NotAuthenticated> {
-        self.introspection.authenticate(self.secret.as_str(), self.peer).await
+        match self {
+            Self::Secret(secret, peer, keys) => keys.authenticate(secret.as_str(), *peer).await,
+            Self::Certificate(presented, callers) => Ok(callers.caller(presented)?),
+        }
     }
 
     /// The same, of a call that is made: it counts as a use of them, once.
     pub(super) async fn called(&self) -> Result<Caller, NotAuthenticated> {
-        self.introspection.called(self.secret.as_str(), self.peer).await
+        match self {
+            Self::Secret(secret, peer, keys) => keys.called(secret.as_str(), *peer).await,
+            Self::Certificate(..) => self.caller().await,
+        }
+    }
+}
+
+impl From<NotKnown> for NotAuthenticated {
+    fn from(error: NotKnown) -> Self {
+        match error {
+            NotKnown::NotListed => Self::IdentityUnknown,
+            NotKnown::Ended => Self::CertificateEnded,
+        }
     }
 }
 

@@ -74,7 +74,7 @@ impl Introspect for IntrospectService {
         let credentials = credentials(&request)?;
         let caller = credentials.caller().await?;
         self.introspection.may_ask(&caller)?;
-        let share = self.streams.take(&caller.key().key().name)?;
+        let share = self.streams.take(caller.name())?;
         let terms = request.extensions().get::<StreamTerms>().cloned().ok_or_else(panicked)?;
         let asker = Asker::new(Arc::clone(&self.introspection), credentials, terms.question);
         let answers = stream::answers(request.into_inner(), Arc::new(asker), terms);

@@ -318,6 +318,16 @@ impl From<NotAuthenticated> for Status {
                     info(ErrorReason::CallerAddressNotAllowed, []),
                 )
             }
+            NotAuthenticated::CertificateEnded => {
+                let message = "the client's certificate has ended: connect with a new one";
+                status(Code::Unauthenticated, message, info(ErrorReason::CredentialsInvalid, []))
+            }
+            NotAuthenticated::IdentityUnknown => {
+                let message = "no identity of the client's certificate is on the list of callers: \
+                               send the secret of a key as `authorization: Bearer …`, or have the \
+                               identity listed";
+                status(Code::Unauthenticated, message, info(ErrorReason::CredentialsInvalid, []))
+            }
             NotAuthenticated::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,8 @@
 //! One HTTP/2 connection.
 
-use std::io::{self, Cursor};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +10,17 @@ use std::time::Duration;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::acceptor::Accepted;
 use super::calls::Calls;
+use super::greeting::{Greeting, greet};
 use super::{Answers, Peer};
 use crate::config::ServerSettings;
-
-/// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::domain::identity::Presented;
 
 /// Bytes of one call that a client may send before the server has read any.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -39,18 +40,23 @@ const PENDING_RESETS_MAX: usize = 20;
 const ERROR_RESETS_MAX: usize = 1_024;
 
 /// How every connection is served.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Connections {
     pub(super) stop: CancellationToken,
     pub(super) drain_timeout: Duration,
     settings: Arc<ServerSettings>,
+    greeting: Greeting,
 }
 
 impl Connections {
     /// Serves within `settings` until `stop`.
-    pub(super) fn new(settings: &ServerSettings, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        settings: &ServerSettings,
+        greeting: Greeting,
+        stop: CancellationToken,
+    ) -> Self {
         let drain_timeout = settings.drain_timeout();
-        Self { stop, drain_timeout, settings: Arc::new(settings.clone()) }
+        Self { stop, drain_timeout, settings: Arc::new(settings.clone()), greeting }
     }
 
     fn http(&self, calls: Calls) -> Builder<Calls> {
@@ -74,17 +80,51 @@ impl Connections {
     /// whether or not the client reads.
     pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
         let Accepted { stream, peer, place: _until_the_end } = accepted;
-        let greeted = tokio::time::timeout(self.settings.handshake_timeout(), greet(stream));
-        let io = match self.stop.run_until_cancelled(greeted).await {
-            Some(Ok(Ok(io))) => io,
-            Some(Ok(Err(error))) => {
-                return tracing::debug!(%peer, %error, "connection is not HTTP/2");
+        // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
+        if self.greeting.is_encrypted() {
+            let greeted = async {
+                let encrypted = self.greeting.encrypt(TcpStream::from_std(stream)?).await?;
+                Ok((greet(encrypted.stream).await?, encrypted.presented))
+            };
+            if let Some((io, presented)) = self.in_time(peer, greeted).await {
+                self.serve_calls(io, peer, presented, service).await;
             }
-            Some(Err(_)) => return tracing::debug!(%peer, "connection said nothing in time"),
-            None => return,
-        };
+        } else {
+            let greeted = async { greet(TcpStream::from_std(stream)?).await };
+            if let Some(io) = self.in_time(peer, greeted).await {
+                self.serve_calls(io, peer, None, service).await;
+            }
+        }
+    }
+
+    /// What a connection begins with, where it comes in time.
+    async fn in_time<T>(
+        &self,
+        peer: SocketAddr,
+        greeted: impl Future<Output = io::Result<T>>,
+    ) -> Option<T> {
+        let greeted = tokio::time::timeout(self.settings.handshake_timeout(), greeted);
+        match self.stop.run_until_cancelled(greeted).await? {
+            Ok(Ok(greeted)) => return Some(greeted),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "connection is not HTTP/2"),
+            Err(_) => tracing::debug!(%peer, "connection said nothing in time"),
+        }
+        None
+    }
+
+    /// Serves the calls of a connection that began well.
+    async fn serve_calls<S: Answers>(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin,
+        peer: SocketAddr,
+        presented: Option<Arc<Presented>>,
+        service: S,
+    ) {
         let service = service_fn(move |mut request| {
             request.extensions_mut().insert(Peer(peer));
+            if let Some(presented) = &presented {
+                request.extensions_mut().insert(Arc::clone(presented));
+            }
             service.clone().oneshot(request)
         });
         let calls = Calls::default();
@@ -104,16 +144,4 @@ impl Connections {
             tracing::debug!(%peer, %error, "connection broke");
         }
     }
-}
-
-/// Moves `stream` to this thread's runtime and reads the preface, which hyper would wait for without end. The preface is
-/// put back for hyper to read.
-async fn greet(stream: std::net::TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
-    let (mut read, write) = TcpStream::from_std(stream)?.into_split();
-    let mut preface = *PREFACE;
-    read.read_exact(&mut preface).await?;
-    if preface != *PREFACE {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no HTTP/2 preface"));
-    }
-    Ok(tokio::io::join(Cursor::new(preface).chain(read), write))
 }

@@ -1,5 +1,7 @@
 //! What is measured, by the names of OpenTelemetry. Each is read when somebody gathers.
 
+mod tls;
+
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::{KeyValue, metrics::Meter};
@@ -36,6 +38,7 @@ pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
     instruments.of_usage();
     instruments.of_checkpoints();
     instruments.of_limits();
+    tls::register(meter, sources);
 }
 
 impl Instruments<'_> {

@@ -32,6 +32,9 @@ const REDIS: &[&str] = &["redis::"];
 const TELEMETRY: &[&str] =
     &["opentelemetry", "opentelemetry_sdk", "opentelemetry_prometheus", "prometheus"];
 
+/// The crates of TLS and certificates: one module names them.
+const TLS: &[&str] = &["rustls", "tokio_rustls", "webpki", "rustls_native_certs"];
+
 /// What one layer must not name.
 struct Layer {
     name: &'static str,
@@ -104,8 +107,29 @@ const LAYERS: &[Layer] = &[
         foreign: &[TRANSPORT, DATABASE, TELEMETRY, REDIS, &["moka", "SystemTime"]],
     },
     Layer {
+        name: "callers",
+        ours: Some(&["callers", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY, REDIS, &["SystemTime", "Instant"]],
+    },
+    Layer {
+        name: "tls",
+        ours: Some(&["tls", "callers", "config", "files", "domain"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, TELEMETRY, REDIS, &["moka", "SystemTime"]],
+    },
+    Layer {
         name: "telemetry",
-        ours: Some(&["telemetry", "cache", "checkpoints", "limits", "replica", "usage", "domain"]),
+        ours: Some(&[
+            "telemetry",
+            "cache",
+            "checkpoints",
+            "limits",
+            "replica",
+            "tls",
+            "usage",
+            "domain",
+        ]),
         not_ours: &[],
         foreign: &[DATABASE, REDIS, &["moka", "tonic"]],
     },
@@ -120,6 +144,7 @@ const LAYERS: &[Layer] = &[
             "limits",
             "usage",
             "keyring",
+            "tls",
             "config",
             "clock",
             "app",
@@ -194,6 +219,9 @@ pub(crate) fn faults(source: &Source) -> Vec<String> {
             {
                 note(path, "another layer");
             }
+        }
+        if source.layer() != "tls" && path.first().is_some_and(|first| TLS.contains(&&**first)) {
+            note(path, "only src/tls may");
         }
         for (file, what) in ALONE {
             if source.name != *file && is_named(path, what) {

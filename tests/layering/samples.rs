@@ -66,6 +66,24 @@ fn the_cache_names_the_domain_and_no_database() {
 }
 
 #[test]
+fn one_module_alone_names_tls_and_it_knows_no_transport() {
+    for (name, text) in [
+        ("src/server/greeting.rs", "use tokio_rustls::TlsAcceptor;"),
+        ("src/app.rs", "use rustls::ServerConfig;"),
+        ("src/callers.rs", "use webpki::EndEntityCert;"),
+        ("src/cli/health.rs", "fn f() { rustls_native_certs::load_native_certs(); }"),
+        ("src/tls/reload.rs", "use crate::grpc::status;"),
+        ("src/tls.rs", "use tonic::Status;"),
+        ("src/callers/file.rs", "use crate::config::Settings;"),
+        ("src/grpc/authenticate.rs", "use crate::tls::Tls;"),
+    ] {
+        bad(name, text);
+    }
+    good("src/tls/held.rs", "use rustls::ServerConfig; use crate::{config::TlsSettings, files};");
+    good("src/grpc/authenticate.rs", "use crate::callers::InForce;");
+}
+
+#[test]
 fn who_is_measured_knows_nothing_of_it() {
     for (name, text) in [
         ("src/cache.rs", "use opentelemetry::metrics::Meter;"),

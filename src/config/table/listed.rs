@@ -68,12 +68,42 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.handshake_timeout_ms",
         1..=HOUR_MS,
-        "Milliseconds a new connection is given to send the HTTP/2 preface.",
+        "Milliseconds a new connection is given to agree on its encryption and to send the HTTP/2 preface.",
         |s| s.server.handshake_timeout_ms,
     ),
     flag("server.reflection", "Whether the gRPC reflection services are served.", |s| {
         s.server.reflection
     }),
+    word(
+        "tls.certificate_file",
+        "The server's certificate, and those between it and its authority, in PEM; with `tls.private_key_file` all connections are encrypted. Read again when it changes, as the next three are.",
+        |s| s.tls.certificate_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "tls.private_key_file",
+        "The private key of the certificate, in PEM, for the server alone to read.",
+        |s| s.tls.private_key_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "tls.client_ca_file",
+        "The authorities of clients' certificates, in PEM; with them clients must show one.",
+        |s| s.tls.client_ca_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "tls.callers_file",
+        "A list in TOML of callers that are known by their certificate and need no key.",
+        |s| s.tls.callers_file.to_string_lossy().into_owned(),
+    ),
+    word(
+        "tls.client_certificates",
+        "Beside `tls.callers_file`: `required` of every client, or `optional`: who shows none calls with a key.",
+        |s| s.tls.client_certificates.name().to_owned(),
+    ),
+    word(
+        "health.listen",
+        "Address and port for the gRPC health service alone, never encrypted, for probes; empty: there is none.",
+        |s| s.health.listen.shown(),
+    ),
     number("back.threads", 1..=1_024, "Threads for everything that is not the front.", |s| {
         s.back.threads as u64
     }),

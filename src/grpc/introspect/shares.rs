@@ -1,4 +1,4 @@
-//! How many streams each key has open.
+//! How many streams each caller has open.
 
 use std::{
     collections::HashMap,
@@ -7,38 +7,38 @@ use std::{
 
 use tonic::Status;
 
-use crate::{domain::name::KeyName, grpc::layers::too_many_in_flight};
+use crate::grpc::layers::too_many_in_flight;
 
-/// Streams of one key that are open at once: a caller that forgets its streams leaves most places
+/// Streams of one caller that are open at once: a caller that forgets its streams leaves most places
 /// to others.
-const STREAMS_OF_KEY_MAX: usize = 250;
+const STREAMS_OF_CALLER_MAX: usize = 250;
 
-type Open = HashMap<KeyName, usize>;
+type Open = HashMap<String, usize>;
 
-/// The streams that are open, by their callers' keys.
+/// The streams that are open, by their callers' names.
 #[derive(Clone, Default)]
 pub(super) struct Shares(Arc<Mutex<Open>>);
 
 /// One open stream, until it is dropped.
 pub(super) struct Share {
     shares: Shares,
-    name: KeyName,
+    name: String,
 }
 
 impl Shares {
-    /// Takes a share for one more stream of this key.
+    /// Takes a share for one more stream of the caller of this name.
     ///
     /// # Errors
     ///
-    /// RESOURCE_EXHAUSTED where the key has as many as it may.
-    pub(super) fn take(&self, name: &KeyName) -> Result<Share, Status> {
+    /// RESOURCE_EXHAUSTED where it has as many as it may.
+    pub(super) fn take(&self, name: String) -> Result<Share, Status> {
         let mut open = self.open();
         let count = open.entry(name.clone()).or_default();
-        if *count >= STREAMS_OF_KEY_MAX {
-            return Err(too_many_in_flight(STREAMS_OF_KEY_MAX));
+        if *count >= STREAMS_OF_CALLER_MAX {
+            return Err(too_many_in_flight(STREAMS_OF_CALLER_MAX));
         }
         *count += 1;
-        Ok(Share { shares: self.clone(), name: name.clone() })
+        Ok(Share { shares: self.clone(), name })
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -64,24 +64,19 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::domain::name::Id;
-
-    fn name(id: &str) -> KeyName {
-        KeyName { workspace: Id::system(), key: id.parse().unwrap() }
-    }
 
     #[test]
-    fn a_key_has_its_share_and_takes_none_of_others() {
+    fn a_caller_has_its_share_and_takes_none_of_others() {
         let shares = Shares::default();
-        let take = |id| shares.take(&name(id)).ok();
-        let mut taken: Vec<_> = (0..STREAMS_OF_KEY_MAX).map_while(|_| take("one")).collect();
-        assert_eq!(taken.len(), STREAMS_OF_KEY_MAX);
-        let refused = shares.take(&name("one")).err().unwrap();
+        let take = |id| shares.take(id.to_owned()).ok();
+        let mut taken: Vec<_> = (0..STREAMS_OF_CALLER_MAX).map_while(|_| take("one")).collect();
+        assert_eq!(taken.len(), STREAMS_OF_CALLER_MAX);
+        let refused = shares.take("one".to_owned()).err().unwrap();
         assert_eq!(refused.code(), Status::resource_exhausted("").code());
         assert!(take("two").is_some());
         taken.pop();
         taken.extend(take("one"));
-        assert_eq!(taken.len(), STREAMS_OF_KEY_MAX);
+        assert_eq!(taken.len(), STREAMS_OF_CALLER_MAX);
         assert!(take("one").is_none());
         drop(taken);
         assert!(shares.open().is_empty(), "nothing is kept of who has no stream");

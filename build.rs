@@ -1,5 +1,5 @@
 //! Compiles `proto/` with protox (no protoc needed) into the module `proto` and
-//! a descriptor set for reflection.
+//! a descriptor set for reflection and for proxies.
 
 use std::{env, fs, path::PathBuf};
 
@@ -14,13 +14,19 @@ const FILES: [&str; 9] = [
     "usage",
     "workspace",
 ];
+/// What errors carry: no file of ours imports it, and whoever prints errors needs it.
+const ERRORS: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let files = FILES.map(|name| format!("proto/keyward/v1/{name}.proto"));
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler.include_imports(true).include_source_info(true).open_files(files)?;
-    // Encoded by protox, which keeps the options that are extensions: `field_behavior`.
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(files)?
+        .open_files(ERRORS)?;
+    // Encoded by protox, which keeps the options that are extensions: `field_behavior`, `http`.
     fs::write(out.join("keyward.v1.bin"), compiler.encode_file_descriptor_set())?;
     let descriptors = compiler.file_descriptor_set();
 

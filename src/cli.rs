@@ -1,6 +1,7 @@
 //! The command line. Answers go to standard output, everything else to standard error.
 
 mod bootstrap;
+mod descriptors;
 mod events;
 mod health;
 mod keyring;
@@ -55,6 +56,10 @@ enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Print the compiled API, a google.protobuf.FileDescriptorSet, for proxies and tools
+    ///
+    /// It holds the paths of REST (google.api.http), the details of errors and all comments.
+    DescriptorSet,
     /// Mint the first key of a caller and print its secret, once
     Bootstrap {
         /// Mint another one, although it was done before
@@ -131,6 +136,7 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
         Command::Serve { print_config: true } => serve::print_config(settings),
         Command::Serve { print_config: false } => serve::run(settings),
         Command::Quickstart { exit } => quickstart::run(settings, exit),
+        Command::DescriptorSet => descriptors::run(),
         Command::Bootstrap { force } => bootstrap::run(settings, force),
         Command::Migrate => migrate::run(settings),
         Command::Keyring { command: KeyringCommand::Rotate { checkpoints: false } } => {

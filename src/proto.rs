@@ -17,7 +17,8 @@ mod generated {
 
 pub use generated::*;
 
-/// The compiled `.proto` files with their imports and comments, for reflection.
+/// The compiled `.proto` files with their imports, their comments and the details of errors
+/// (`google.rpc`): a `google.protobuf.FileDescriptorSet`, for reflection and for proxies.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyward.v1.bin"));
 
 /// What stands in place of a secret wherever a message is printed.

@@ -1,4 +1,5 @@
-//! What commands print. A reader that went away is an error only of what is printed [`once`].
+//! What commands print. A reader that went away is an error only of what is printed [`once`],
+//! and of [`bytes`].
 
 use std::{
     fmt::Display,
@@ -25,6 +26,17 @@ pub(super) fn answer(line: impl Display) -> io::Result<()> {
 pub(super) fn once(line: impl Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// Writes bytes to standard output, which are of no use unless they are whole.
+///
+/// # Errors
+///
+/// Where they cannot be written.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
     stdout.flush()
 }
 

@@ -3,9 +3,10 @@
 use crate::place::Place;
 
 /// Every command with its parents.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "",
     "bootstrap",
+    "descriptor-set",
     "events",
     "events verify",
     "health",

@@ -12,6 +12,7 @@
 mod bootstrap;
 mod caller;
 mod database;
+mod descriptors;
 mod events;
 mod health;
 mod help;

@@ -19,10 +19,11 @@ use crate::{
         authenticate::{Authenticated, Knows},
         introspect::IntrospectService,
         key_admin::KeyAdminService,
-        layers::{EdgeLimits, edge},
+        layers::{EdgeLimits, Watch, edge},
     },
     introspect::Introspection,
     keyring,
+    measure::Gauge,
     proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
     replica::Replica,
     server,
@@ -46,7 +47,7 @@ pub use database::open_database;
 pub use error::AppError;
 use limits::Limits;
 pub use listener::{Listener, listen};
-pub use metrics::tell_metrics;
+pub use metrics::{Gathering, gather_spans, tell};
 use usage::Keeping;
 pub use waiting::open_when_ready;
 
@@ -62,6 +63,8 @@ pub struct App {
     cache: Arc<Cache>,
     usage: Arc<Meter>,
     checkpoints: Arc<crate::checkpoints::Tally>,
+    watch: Watch,
+    connections: Gauge,
     limits: Arc<crate::limits::Tally>,
     keeping: Keeping,
     /// Until the end it is kept reached.
@@ -133,6 +136,8 @@ impl App {
             cache,
             usage,
             checkpoints: Arc::default(),
+            watch: metrics::watch(settings),
+            connections: Gauge::default(),
             limits: limiter,
             keeping,
             _redis: redis,
@@ -194,6 +199,7 @@ impl App {
             Arc::clone(&self.admin),
             self.back.clone(),
             Arc::new(SystemStopwatch),
+            settings.server.admin_wait(),
         );
         let key_admin = KeyAdminServer::new(key_admin).max_decoding_message_size(most);
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
@@ -244,10 +250,10 @@ impl App {
                 stop.cancel();
             }
         };
-        let edge = edge(routes, limits, stop.clone());
+        let edge = edge(routes, limits, self.watch.clone(), stop.clone());
         let (port, handshakes, _until_the_end) = listener.parted();
-        let server = &settings.server;
-        let serving = server::run_encrypted(port, edge, server, handshakes, stop.clone());
+        let entry = server::Entry { handshakes, open: self.connections.clone() };
+        let serving = server::run(port, edge, &settings.server, entry, stop.clone());
         let (drained, ()) = tokio::join!(
             async {
                 let drained = serving.await;

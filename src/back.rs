@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// Work in hand at once. More waits with its callers, and is never begun for those that go away first: callers with
 /// short deadlines cannot pile it up.
@@ -113,8 +114,9 @@ impl Back {
             let _until_the_end = place;
             future.await
         };
+        // What is done for a call that is traced is part of the trace, here as there.
         self.tasks
-            .spawn_on(work, &self.handle)
+            .spawn_on(work.in_current_span(), &self.handle)
             .await
             .map_err(|error| if error.is_panic() { Stopped::Panicked } else { Stopped::Ending })
     }

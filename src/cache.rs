@@ -36,6 +36,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Semaphore};
+use tracing::Instrument as _;
 
 pub use coherence::{Coherence, Permit, Shard, Stamp, Subjects};
 pub use minimums::Minimums;
@@ -139,6 +140,11 @@ impl Cache {
         }
     }
 
+    /// How many reads of the store are under way or wait for their turn.
+    pub fn loading(&self) -> usize {
+        self.parts.loads.count()
+    }
+
     /// How many keys it holds, and about how many bytes they take.
     pub fn size(&self) -> (u64, u64) {
         self.parts.entries.size()
@@ -165,14 +171,15 @@ impl FindKey for Cache {
                 Begun::First(waiting, load) => {
                     let digest = Digest::from_bytes(*digest.as_bytes());
                     // It goes on when who asks has left: others may have joined.
-                    self.back.spawn(Arc::clone(parts).load(digest, load));
+                    let span = tracing::info_span!("cache.load");
+                    self.back.spawn(Arc::clone(parts).load(digest, load).instrument(span));
                     (waiting, false)
                 }
             };
             if is_joined {
                 count(&parts.counters.joins);
             }
-            let entry = waiting.end().await?;
+            let entry = waiting.end().instrument(tracing::info_span!("cache.wait")).await?;
             permit = parts.coherence.permit();
             // One's own load began after the question, and so did one joined after another
             // load has ended: its result is right whatever has changed since.
@@ -205,15 +212,18 @@ impl Parts {
     }
 
     async fn load(self: Arc<Self>, digest: Digest, load: Load) {
-        load.end(self.read(&digest).await);
-    }
-
-    async fn read(&self, digest: &Digest) -> Result<Entry, StoreError> {
         let place = tokio::time::timeout(self.load_wait, self.places.acquire()).await;
         let Ok(Ok(_until_the_end)) = place else {
             count(&self.counters.refused);
-            return Err(StoreError::Overloaded);
+            return load.end(Err(StoreError::Overloaded));
         };
+        // The database is not asked for those who have left while they waited.
+        if let Some(load) = load.if_wanted() {
+            load.end(self.read(&digest).await);
+        }
+    }
+
+    async fn read(&self, digest: &Digest) -> Result<Entry, StoreError> {
         count(&self.counters.loads);
         let mut stamp = self.coherence.stamp();
         let key = self.store.find_key(digest).await?;

@@ -67,7 +67,19 @@ enum Command {
         force: bool,
     },
     /// Bring the schema of the database to this version
-    Migrate,
+    Migrate {
+        /// Take the newest change of the schema back instead, for an older version
+        ///
+        /// Stop every server of the database first. Refused where records would be lost.
+        #[arg(long)]
+        down: bool,
+        /// Take back all changes after this one, which stays
+        #[arg(long, value_name = "CHANGE", requires = "down")]
+        to: Option<String>,
+        /// Also where records are lost, or where servers seem to run that are gone
+        #[arg(long, requires = "down")]
+        force: bool,
+    },
     /// Handle the keyring
     Keyring {
         #[command(subcommand)]
@@ -89,6 +101,14 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum KeyringCommand {
+    /// Make a keyring where there is none, as for many servers that share a database
+    ///
+    /// A server with SQLite makes its own at its first start.
+    Init {
+        /// Where [default: keyring.path of the settings]
+        #[arg(long, value_name = "FILE")]
+        path: Option<PathBuf>,
+    },
     /// Add a signing key and sign new secrets with it; older secrets stay good
     Rotate {
         /// Replace the key that signs checkpoints of the log, and leave those of secrets alone
@@ -138,7 +158,11 @@ fn act(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
         Command::Quickstart { exit } => quickstart::run(settings, exit),
         Command::DescriptorSet => descriptors::run(),
         Command::Bootstrap { force } => bootstrap::run(settings, force),
-        Command::Migrate => migrate::run(settings),
+        Command::Migrate { down: false, .. } => migrate::run(settings),
+        Command::Migrate { down: true, to, force } => migrate::take_back(settings, to, force),
+        Command::Keyring { command: KeyringCommand::Init { path } } => {
+            keyring::init(settings, path.as_deref())
+        }
         Command::Keyring { command: KeyringCommand::Rotate { checkpoints: false } } => {
             keyring::rotate(settings)
         }

@@ -8,11 +8,13 @@
 
 mod database;
 mod database_url;
+mod held;
 mod invalid;
 mod limits;
 mod sections;
 mod server;
 mod table;
+mod telemetry;
 mod tls;
 
 use std::ffi::OsString;
@@ -31,6 +33,7 @@ pub use sections::{
 };
 pub use server::ServerSettings;
 pub use table::{SETTINGS, Setting, markdown};
+pub use telemetry::{LEVELS, Ratio, TelemetrySettings, parse_level};
 pub use tls::{ClientCertificates, HealthListen, HealthSettings, TlsSettings};
 
 /// What the name of each of our environment variables begins with.
@@ -64,6 +67,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where the process tells how it is.
     pub metrics: MetricsSettings,
+    /// What is told to a collector of OpenTelemetry.
+    pub telemetry: TelemetrySettings,
     /// How uses of keys are counted.
     pub usage: UsageSettings,
 }
@@ -73,7 +78,8 @@ impl Settings {
     ///
     /// # Errors
     /// An unreadable file or a value of the wrong type is reported alone, as nothing can be said about the rest. Unknown
-    /// settings are reported together, and so are values out of range and values that contradict each other.
+    /// settings are reported together, and so are values out of range, values that contradict each other, and files
+    /// that hold a value and cannot be read.
     pub fn load(
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
@@ -95,9 +101,13 @@ impl Settings {
         }
         InvalidSettings::if_any(unknown)?;
 
-        let settings: Self =
+        let mut settings: Self =
             builder.build().and_then(Config::try_deserialize).map_err(Problem::from)?;
-        InvalidSettings::if_any(settings.problems())?;
+        let mut problems = Vec::new();
+        settings.database.read_files(&mut problems);
+        settings.limits.read_files(&mut problems);
+        problems.extend(settings.problems());
+        InvalidSettings::if_any(problems)?;
         Ok(settings)
     }
 
@@ -109,9 +119,9 @@ impl Settings {
         Self::load(file, readable(std::env::vars_os())?.into_iter())
     }
 
-    /// The settings in effect, one `section.name = value` per line in the order of [`SETTINGS`]; valid TOML. The one
-    /// secret that a setting may hold, a password in `database.url`, is left out; others are in files that settings
-    /// point to.
+    /// The settings in effect, one `section.name = value` per line in the order of [`SETTINGS`]; valid TOML. The
+    /// secrets that settings may hold, passwords in `database.url` and `limits.redis_url`, are left out; others are in
+    /// files that settings point to, and are not read for this.
     #[must_use]
     pub fn print(&self) -> String {
         SETTINGS
@@ -131,6 +141,7 @@ impl Settings {
         problems.extend(self.replicas.contradictions());
         problems.extend(self.limits.contradictions());
         problems.extend(self.audit.contradictions());
+        problems.extend(self.telemetry.contradictions());
         problems.extend(sections::shared_files(&self.database, &self.keyring, &self.audit));
         problems
     }

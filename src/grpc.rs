@@ -6,6 +6,7 @@ pub mod introspect;
 pub mod key_admin;
 pub mod layers;
 mod status;
+mod turns;
 pub mod waiting;
 
 pub use status::ERROR_DOMAIN;

@@ -1,5 +1,6 @@
 //! The hot path: parse the secret, find its key, decide.
 
+mod decisions;
 mod together;
 
 use std::{net::IpAddr, sync::Arc};
@@ -19,6 +20,7 @@ use crate::domain::{
     usage::{CountUses, LastUse, Outcome, Use},
 };
 
+use decisions::Decisions;
 pub use together::{ANSWERS_BYTES_MAX, QUESTIONS_MAX};
 
 /// The most scopes that a request may need.
@@ -36,6 +38,7 @@ pub struct Introspection {
     clock: Arc<dyn Clock>,
     uses: Option<Arc<dyn CountUses>>,
     limiter: Arc<dyn Limiter>,
+    decisions: Decisions,
 }
 
 /// A key as it was found.
@@ -145,13 +148,19 @@ impl Introspection {
         clock: Arc<dyn Clock>,
         limiter: Arc<dyn Limiter>,
     ) -> Self {
-        Self { keyring, keys, clock, uses: None, limiter }
+        let decisions = Decisions::default();
+        Self { keyring, keys, clock, uses: None, limiter, decisions }
     }
 
     /// The same, with each use of a key told to this; until then they are not counted.
     #[must_use]
     pub fn counted_by(self, uses: Arc<dyn CountUses>) -> Self {
         Self { uses: Some(uses), ..self }
+    }
+
+    /// How often what was decided, by the names of the reasons; `ALLOWED` is none.
+    pub fn decisions(&self) -> impl IntoIterator<Item = (&'static str, u64)> + use<> {
+        self.decisions.read()
     }
 
     /// The key that the secret is of, and the moment after it was found. A malformed or
@@ -312,6 +321,7 @@ impl Introspection {
     /// The last step: takes note that the key was used. Also where a newer secret had replaced
     /// the one that was sent: who replaced it wants to know that it is still sent.
     pub fn conclude(&self, posed: &Posed<'_>, answer: &Answer) {
+        self.decisions.count(answer.decision.denial);
         if let Some(found) = &posed.found {
             self.count(found, answer.decision.denial, posed.inquiry.client);
         }

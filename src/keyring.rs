@@ -2,7 +2,8 @@
 //!
 //! A JSON document such as
 //! `{"current":"0","keys":[{"version":"0","created":1767225600,"key":"<64 hex digits>"}]}`,
-//! which only its owner may read. The key that signs checkpoints of the log is beside them, as
+//! which only its owner may read, or the group of a file of root's, as Kubernetes mounts a secret.
+//! The key that signs checkpoints of the log is beside them, as
 //! `"checkpoints":{"created":1767225600,"seed":"<64 hex digits>","older":[]}`. It is replaced whole
 //! or not at all, and lost with every key that it ever signed: back it up.
 //!
@@ -44,9 +45,10 @@ pub enum KeyringError {
         /// What was named.
         path: PathBuf,
     },
-    /// Others than the owner have access.
+    /// Others than the owner have access, or than the group of a file of root's.
     #[error(
-        "{path} is open to others (mode {mode:04o}); run `chmod 600 {path}`, and `keyward keyring rotate` if others may have read it",
+        "{path} is open to others (mode {mode:04o}); run `chmod 600 {path}`, or `chmod 640` where root owns it and the \
+         group is the server's, and `keyward keyring rotate` if others may have read it",
         path = .path.display()
     )]
     Exposed {
@@ -75,6 +77,15 @@ pub enum KeyringError {
         path: PathBuf,
         /// What is wrong with the keys.
         cause: InvalidKeyring,
+    },
+    /// There is a file already, and none may be lost.
+    #[error(
+        "{} is there already; `keyward keyring rotate` adds a signing key to it",
+        .path.display()
+    )]
+    Present {
+        /// The file.
+        path: PathBuf,
     },
     /// No version is left for a new key.
     #[error(
@@ -124,15 +135,25 @@ pub fn load_or_create(
     now_unix: i64,
 ) -> Result<Keyring, KeyringError> {
     match load(path) {
-        Err(KeyringError::Absent { .. }) if may_create => {
-            let current = KeyVersion::FIRST;
-            let keys = vec![generate(current, now_unix)?];
-            let checkpoints = Some(CheckpointEntry::generate(now_unix)?);
-            file::create(path, &to_json(path, &Document { current, keys, checkpoints })?)?;
-            load(path)
-        }
+        Err(KeyringError::Absent { .. }) if may_create => match create(path, now_unix) {
+            // Another process was first: its file is everybody's.
+            Ok(()) | Err(KeyringError::Present { .. }) => load(path),
+            Err(error) => Err(error),
+        },
         outcome => outcome,
     }
+}
+
+/// Makes a keyring with a single new key at `path`, where there is no file. `now_unix`, in seconds, is noted as the
+/// time of its making.
+///
+/// # Errors
+/// [`KeyringError::Present`] where there is a file, which stays as it is; others where none can be made.
+pub fn create(path: &Path, now_unix: i64) -> Result<(), KeyringError> {
+    let current = KeyVersion::FIRST;
+    let keys = vec![generate(current, now_unix)?];
+    let checkpoints = Some(CheckpointEntry::generate(now_unix)?);
+    file::create(path, &to_json(path, &Document { current, keys, checkpoints })?)
 }
 
 /// Adds a new key to the keyring at `path` under the next free version and makes it the current

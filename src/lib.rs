@@ -17,6 +17,7 @@ pub mod introspect;
 pub mod keyring;
 pub mod limits;
 pub mod logging;
+pub mod measure;
 mod mutants;
 pub mod policy_file;
 pub mod proto;

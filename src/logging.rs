@@ -1,26 +1,30 @@
-//! Where log lines go: standard error, as text or JSON.
+//! Where log lines go: standard error, as text or JSON, with the ids of the trace that they are of.
+
+mod level;
+mod lines;
 
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::config::{LogFormat, LogSettings};
-
-/// Where checkpoints are told of. Each is a line to be kept, however little else is wanted: without a file the log is
-/// the only place where it is.
-const CHECKPOINTS: &str = "keyward::checkpoints";
+use crate::config::{LEVELS, LogFormat, LogSettings, parse_level};
+use crate::telemetry::SpanLayer;
+pub use level::Level;
+use lines::{Chosen, Traced};
 
 /// Logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// `log.level` is neither a level nor directives. [`crate::config::Settings::load`] refuses such a value.
-    #[error("log.level cannot be read")]
-    Level(#[from] ParseError),
+    #[error("log.level must be {LEVELS}")]
+    Level,
     /// The process logs already.
     #[error("logging is set up already")]
     Twice(#[from] TryInitError),
@@ -28,32 +32,51 @@ pub enum LoggingError {
 
 /// Sends the events of this process that `settings` lets through, and checkpoints always, to standard error, and turns a panic into one event
 /// that names its thread and place. The panic's message is left out: it may quote what the code was working on, which
-/// may be key material.
+/// may be key material. `spans` gathers what is traced, where somebody wants that.
+///
+/// What it gives changes the level while the process runs.
 ///
 /// # Errors
 /// When the level cannot be read, and when called twice.
-pub fn start(settings: &LogSettings) -> Result<(), LoggingError> {
+pub fn start(settings: &LogSettings, spans: Option<SpanLayer>) -> Result<Level, LoggingError> {
     let coloured = std::io::stderr().is_terminal();
-    subscriber(settings, coloured, std::io::stderr)?.try_init()?;
+    let (subscriber, level) = subscriber(settings, spans, coloured, std::io::stderr)?;
+    subscriber.try_init()?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(level)
 }
 
 fn subscriber<W>(
     settings: &LogSettings,
+    spans: Option<SpanLayer>,
     coloured: bool,
     writer: W,
-) -> Result<impl Subscriber + use<W>, ParseError>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Level), LoggingError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = settings.level.parse::<Targets>()?.with_target(CHECKPOINTS, LevelFilter::INFO);
-    let lines = fmt::layer().with_writer(writer).with_ansi(coloured);
-    let lines = match settings.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
+    let usual: Targets = parse_level(&settings.level).ok_or(LoggingError::Level)?;
+    let (filter, handle) = reload::Layer::new(Chosen::new(usual.clone()));
+    let lines = fmt::layer::<Registry>().with_writer(writer).with_ansi(coloured);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => {
+            let json = fmt::format().json();
+            lines
+                .fmt_fields(fmt::format::JsonFields::new())
+                .event_format(Traced(json))
+                .with_filter(filter)
+                .boxed()
+        }
     };
-    Ok(tracing_subscriber::registry().with(lines.with_filter(filter)))
+    let file = settings.file().map(ToOwned::to_owned);
+    let level = Level::new(handle, usual, file);
+    let lines = tracing_subscriber::registry().with(lines);
+    // A layer that is none would have every span asked after.
+    Ok(match spans {
+        Some(spans) => (Box::new(lines.with(spans)), level),
+        None => (Box::new(lines), level),
+    })
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -75,6 +98,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::telemetry::{Identity, context::Sampler};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -90,13 +114,61 @@ mod tests {
     }
 
     fn logged(level: &str, format: LogFormat, events: impl FnOnce()) -> String {
+        logged_with(None, level, format, events)
+    }
+
+    fn logged_with(
+        spans: Option<SpanLayer>,
+        level: &str,
+        format: LogFormat,
+        events: impl FnOnce(),
+    ) -> String {
         let lines = Lines::default();
-        let settings = LogSettings { level: level.to_owned(), format };
+        let settings = LogSettings { level: level.to_owned(), format, ..LogSettings::default() };
         let writer = lines.clone();
-        let subscriber = subscriber(&settings, false, move || writer.clone()).unwrap();
+        let writer = move || writer.clone();
+        let (subscriber, _) = subscriber(&settings, spans, false, writer).unwrap();
         tracing::subscriber::with_default(subscriber, events);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_json_has_the_ids_of_its_trace() {
+        let (spans, _traces) = Identity::new("a".to_owned()).traces();
+        let text = logged_with(Some(spans), "info", LogFormat::Json, || {
+            tracing::info!("before");
+            let call = Sampler::of_ratio(1.0).begin(&http::HeaderMap::new(), "keyward.v1.A/B");
+            call.in_scope(|| {
+                tracing::info!("in the call");
+                tracing::info_span!("inside").in_scope(|| tracing::info!("inside"));
+            });
+            tracing::info!("after");
+        });
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [before, call, inside, after] = &lines[..] else { panic!("{text}") };
+        let id = |line: &serde_json::Value, name: &str| {
+            line.get(name).and_then(|id| id.as_str()).unwrap_or_default().to_owned()
+        };
+        assert!(id(before, "trace_id").is_empty() && id(after, "span_id").is_empty(), "{text}");
+        assert_eq!(id(call, "trace_id").len(), 32, "{text}");
+        assert_eq!(id(call, "span_id").len(), 16, "{text}");
+        assert_eq!(id(call, "trace_id"), id(inside, "trace_id"));
+        assert_ne!(id(call, "span_id"), id(inside, "span_id"));
+    }
+
+    #[test]
+    fn checkpoints_and_changes_of_the_level_are_lines_whatever_the_level() {
+        for (level, expected) in [("off", 2), ("error", 2), ("keyward::checkpoints=debug", 3)] {
+            let text = logged(level, LogFormat::Text, || {
+                tracing::info!(target: "keyward::checkpoints", "kept");
+                tracing::debug!(target: "keyward::checkpoints", "kept");
+                tracing::info!(target: "keyward::logging::level", "kept");
+                tracing::info!(target: "keyward::store", "gone");
+            });
+            assert_eq!((text.matches("kept").count(), text.contains("gone")), (expected, false));
+        }
     }
 
     #[test]

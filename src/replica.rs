@@ -48,6 +48,7 @@ use crate::{
         replica::{Durability, Member, SharedLog, Stopwatch, Terms},
         time::Moment,
     },
+    measure::Histogram,
 };
 use barrier::Barrier;
 use follow::Follower;
@@ -176,6 +177,11 @@ impl Replica {
             replicas: self.barrier.replicas(),
             durability: self.durability.borrow().clone(),
         }
+    }
+
+    /// How long changes waited until they were in force.
+    pub fn waits(&self) -> &Histogram {
+        self.barrier.waits()
     }
 
     /// Waits until it may answer, or may no longer.

@@ -4,6 +4,7 @@
 //! wake-up of another thread and no lock.
 
 mod acceptor;
+mod age;
 mod calls;
 mod connection;
 mod front;
@@ -24,8 +25,10 @@ use tower::Service;
 
 use crate::back::Drained;
 use crate::config::ServerSettings;
+use crate::measure::Gauge;
 use crate::tls::Handshakes;
 use acceptor::Acceptor;
+pub use age::Leaving;
 pub use calls::{Cut, cut};
 use connection::Connections;
 use front::Fronts;
@@ -72,6 +75,16 @@ impl<S> Answers for S where
 {
 }
 
+/// How connections come in.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// What they begin with, on the thread of each: what clients show in them is among the extensions of their
+    /// requests, as `Arc<Presented>`. None: connections are not encrypted.
+    pub handshakes: Option<Handshakes>,
+    /// Tells how many there are.
+    pub open: Gauge,
+}
+
 /// Serves the connections that arrive at `listener` with `service` until `shutdown` is cancelled. Then it stops
 /// listening, tells every client to open no more calls (GOAWAY), waits at most `settings.drain_timeout()` for the calls
 /// in flight and closes what is left.
@@ -85,28 +98,15 @@ pub async fn run<S: Answers>(
     listener: TcpListener,
     service: S,
     settings: &ServerSettings,
+    entry: Entry,
     shutdown: CancellationToken,
 ) -> Result<Drained, ServerError> {
-    run_encrypted(listener, service, settings, None, shutdown).await
-}
-
-/// The same, with connections that begin with these handshakes, on the thread of each: what clients show in them is
-/// among the extensions of their requests, as `Arc<Presented>`. None: connections are not encrypted.
-///
-/// # Errors
-/// As of [`run`].
-pub async fn run_encrypted<S: Answers>(
-    listener: TcpListener,
-    service: S,
-    settings: &ServerSettings,
-    handshakes: Option<Handshakes>,
-    shutdown: CancellationToken,
-) -> Result<Drained, ServerError> {
+    let Entry { handshakes, open } = entry;
     let stop = shutdown.child_token();
     let _stops_with_this_future = stop.clone().drop_guard();
     let connections = Connections::new(settings, Greeting::new(handshakes), stop.clone());
     let (mut fronts, queues) = Fronts::start(settings.front_threads(), &service, &connections)?;
-    let mut acceptor = Acceptor::new(settings.max_connections, queues);
+    let mut acceptor = Acceptor::new(settings.max_connections, queues, open);
 
     tokio::select! {
         biased;

@@ -4,6 +4,7 @@
 //! What is written is on the disk before it is acknowledged (`synchronous = FULL`,
 //! `synchronous_commit = on`), each change with its event. No secret comes here, but digests alone.
 
+mod back;
 mod bounded;
 mod commit;
 mod entity;
@@ -14,9 +15,11 @@ mod listing;
 mod log;
 mod open;
 mod place;
+mod pools;
 mod postgres;
 mod read;
 mod renewal;
+mod traced;
 mod under;
 mod usage;
 mod verify;
@@ -29,10 +32,12 @@ use sea_orm::{
     SelectExt as _, TransactionOptions,
 };
 
+pub use back::BackError;
 pub use commit::Committed;
 pub use log::Log;
 pub use open::{OpenError, Options};
 pub use place::Place;
+pub use pools::PoolUse;
 pub use postgres::{PostgresOptions, Tls};
 pub use verify::{BrokenChain, Verified, VerifyError};
 
@@ -119,7 +124,7 @@ impl Store {
             Home::File(_) => migrations::up(&self.writer.pool())
                 .await
                 .map_err(|error| OpenError::database(&self.place, error)),
-            Home::Server(options) => postgres::migrate(options).await,
+            Home::Server(options) => postgres::migrate(options, back::Course::Up).await.map(|_| ()),
         }
     }
 

@@ -30,6 +30,9 @@ mod needles;
 mod process;
 #[path = "canary/raw.rs"]
 mod raw;
+#[path = "telemetry/receiver.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod receiver;
 #[path = "canary/scenario.rs"]
 mod scenario;
 #[path = "canary/seen.rs"]
@@ -58,8 +61,12 @@ use tracing_subscriber::{
 
 use needles::{Needles, as_text};
 use process::Deployment;
+use receiver::Receiver;
 use seen::Seen;
 use support::Server;
+
+/// More than anything takes, even on a machine that is busy.
+const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How much of a text is shown in which something leaked.
 const SHOWN: usize = 400;
@@ -118,7 +125,13 @@ fn keyring_of(path: &Path) -> Keyring {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_leaks_no_secret_at_its_most_talkative() {
-    let deployment = Deployment::new(&[("log.level", "trace")]);
+    let receiver = Receiver::start().await;
+    let deployment = Deployment::new(&[
+        ("log.level", "trace"),
+        ("telemetry.otlp_endpoint", &receiver.url),
+        ("telemetry.sample_ratio", "1"),
+        ("telemetry.metrics_interval_ms", "100"),
+    ]);
     let root_secret = deployment.bootstrap();
     let mut serving = deployment.serve().await;
     let mut seen = scenario::play(serving.address, &root_secret).await;
@@ -126,7 +139,12 @@ async fn the_program_leaks_no_secret_at_its_most_talkative() {
         let (head, body) = metrics_reader::get(serving.metrics, path);
         seen.texts.push(head + &body);
     }
-    serving.kill();
+    // All that was traced and counted leaves the program before it ends.
+    assert!(Command::new("kill").arg(serving.id().to_string()).status().unwrap().success());
+    serving.end();
+    let sent = receiver.now();
+    assert!(sent.spans.len() > 500 && sent.metrics.len() > 20, "hardly anything was sent");
+    seen.texts.push(as_text(&sent.bytes));
     let log = deployment.log();
     assert!(log.contains("TRACE") && log.contains("serving"), "the log is not at its level");
     println!(
@@ -187,7 +205,7 @@ fn a_panic_leaves_no_secret_behind() {
     const SECRET: &str = "acme_live_0CanaryCanaryCanaryCanaryCanaryCanaryCanaryCanary";
     if let Ok(secret) = std::env::var(PANICS) {
         let level = "trace".to_owned();
-        logging::start(&LogSettings { level, ..LogSettings::default() }).unwrap();
+        logging::start(&LogSettings { level, ..LogSettings::default() }, None).unwrap();
         let (runtime, back) = keyward::back::Back::start(1).unwrap();
         let quoted = secret.clone();
         let outcome: Result<(), _> = runtime.block_on(back.run(async move { panic!("{quoted}") }));

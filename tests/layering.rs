@@ -48,6 +48,7 @@ fn no_layer_names_what_it_must_not_know() {
         "callers",
         "tls",
         "telemetry",
+        "measure",
         "grpc",
     ];
     for layer in layers {

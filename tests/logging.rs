@@ -5,6 +5,6 @@ use keyward::logging::{self, LoggingError};
 
 #[test]
 fn logging_is_set_up_once() {
-    assert!(logging::start(&LogSettings::default()).is_ok());
-    assert!(matches!(logging::start(&LogSettings::default()), Err(LoggingError::Twice(_))));
+    assert!(logging::start(&LogSettings::default(), None).is_ok());
+    assert!(matches!(logging::start(&LogSettings::default(), None), Err(LoggingError::Twice(_))));
 }

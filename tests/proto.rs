@@ -2,7 +2,13 @@
 //! which a real proxy is asked by in `.ci/rest`, and the service config, which a real client
 //! goes by in `.ci/grpcurl`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 

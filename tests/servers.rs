@@ -5,6 +5,9 @@
 
 #[path = "servers/audit.rs"]
 mod audit;
+#[path = "tls/authority.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod authority;
 #[path = "kill/caller.rs"]
 mod caller;
 #[path = "servers/failover.rs"]
@@ -31,8 +34,12 @@ mod process;
 mod proxy;
 #[path = "redis/server.rs"]
 mod redis;
+#[path = "servers/redis_tls.rs"]
+mod redis_tls;
 #[path = "servers/replicas.rs"]
 mod replicas;
+#[path = "servers/rolling.rs"]
+mod rolling;
 #[path = "servers/tls.rs"]
 mod tls;
 #[path = "servers/usage.rs"]

@@ -194,6 +194,7 @@ conformance! {
         a_grace_is_no_longer_than_the_policy_allows_now;
     migrating:
         the_schema_goes_up_down_and_up
+        what_is_in_a_change_is_not_lost_on_the_way_back
         a_newer_schema_is_refused_by_name
         another_keyring_is_refused;
 }

@@ -1,6 +1,7 @@
 //! The schema of Keyward's database, one file for each change of it. The rules
 //! for a new one are in `README.md`.
 
+mod back;
 mod m20261122_000001_create_tables;
 mod m20261122_000002_add_plans;
 mod m20261122_000003_add_replicas;
@@ -9,6 +10,7 @@ mod m20261122_000005_add_deleted_principals;
 
 use std::collections::BTreeSet;
 
+pub use back::{WentBack, back};
 use sea_orm_migration::{prelude::*, sea_orm::EntityTrait as _, seaql_migrations};
 
 /// Every change of the schema, oldest first.
@@ -56,6 +58,16 @@ pub async fn down(db: &sea_orm::DatabaseConnection, steps: u32) -> Result<(), Db
     Migrator::down(db, Some(steps)).await
 }
 
+/// The changes that a database has.
+async fn made(db: &sea_orm::DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+    let mut made = BTreeSet::new();
+    if SchemaManager::new(db).has_table("seaql_migrations").await? {
+        let rows = seaql_migrations::Entity::find().all(db).await?;
+        made.extend(rows.into_iter().map(|row| row.version));
+    }
+    Ok(made)
+}
+
 /// Reads how a database stands to the schema, and changes nothing.
 ///
 /// # Errors
@@ -64,11 +76,7 @@ pub async fn down(db: &sea_orm::DatabaseConnection, steps: u32) -> Result<(), Db
 pub async fn schema(db: &sea_orm::DatabaseConnection) -> Result<Schema, DbErr> {
     let known: BTreeSet<String> =
         Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-    let mut made = BTreeSet::new();
-    if SchemaManager::new(db).has_table("seaql_migrations").await? {
-        let rows = seaql_migrations::Entity::find().all(db).await?;
-        made.extend(rows.into_iter().map(|row| row.version));
-    }
+    let made = made(db).await?;
     let only_in =
         |left: &BTreeSet<String>, right| left.difference(right).cloned().collect::<Vec<_>>();
     let (ahead, behind) = (only_in(&made, &known), only_in(&known, &made));

@@ -3,9 +3,16 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    admin::AdminError, back::Stopped, config::InvalidSettings, domain::ports::StoreError,
-    keyring::KeyringError, limits::InvalidUrl, server::ServerError, store::OpenError,
-    telemetry::TelemetryError, tls::InvalidTls,
+    admin::AdminError,
+    back::Stopped,
+    config::InvalidSettings,
+    domain::ports::StoreError,
+    keyring::KeyringError,
+    limits::InvalidUrl,
+    server::ServerError,
+    store::OpenError,
+    telemetry::{InvalidHeaders, TelemetryError},
+    tls::InvalidTls,
 };
 
 /// Why the process cannot start, or had to end.
@@ -65,8 +72,24 @@ pub enum AppError {
         error: io::Error,
     },
     /// The address of Redis is none.
-    #[error("limits.redis_url cannot be used: {0}")]
+    #[error("the address of Redis cannot be used: {0}; see limits.redis_url")]
     Redis(#[from] InvalidUrl),
+    /// The headers for the collector cannot be read.
+    #[error("cannot read telemetry.otlp_headers_file {path}: {error}", path = .path.display())]
+    HeadersFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The headers for the collector are none.
+    #[error("telemetry.otlp_headers_file {path}: {error}", path = .path.display())]
+    Headers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: InvalidHeaders,
+    },
     /// No metrics can be told.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),

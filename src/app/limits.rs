@@ -35,14 +35,14 @@ impl Limits {
         replica: Option<&Arc<Replica>>,
         back: &Handle,
     ) -> Result<Self, InvalidUrl> {
-        let LimitSettings { redis_url, redis_timeout_ms, without_redis } = settings;
+        let redis_url = settings.redis();
         let stopwatch = Arc::new(SystemStopwatch);
         let Some(replica) = replica else {
             let local = Arc::new(Local::new(stopwatch, Arc::new(Alone)));
             let limiter = Tally::new(Arc::clone(&local) as _, Some(local), None);
             return Ok(Self { limiter: Arc::new(limiter), until_dropped: None });
         };
-        let local = match without_redis {
+        let local = match settings.without_redis {
             WithoutRedis::Refuse => None,
             WithoutRedis::Divide => {
                 replica.keep_count(COUNT_INTERVAL, back);
@@ -58,7 +58,7 @@ impl Limits {
             let limiter = Arc::new(Tally::new(otherwise, local, None));
             return Ok(Self { limiter, until_dropped: None });
         }
-        let patience = Duration::from_millis(*redis_timeout_ms);
+        let patience = Duration::from_millis(settings.redis_timeout_ms);
         let redis = Redis::new(redis_url.reveal(), patience)?;
         let (redis, stop) = (Arc::new(redis), CancellationToken::new());
         let (keeping, stopped) = (Arc::clone(&redis), stop.clone());

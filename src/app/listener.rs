@@ -12,8 +12,8 @@ use crate::{
     callers::InForce,
     clock::SystemClock,
     config::{ServerSettings, Settings},
-    grpc::layers::{EdgeLimits, edge},
-    server,
+    grpc::layers::{EdgeLimits, Watch, edge},
+    server::{self, Entry},
     tls::{Handshakes, Tally, Tls},
 };
 
@@ -137,11 +137,11 @@ async fn tell_health(
     let (reporter, health) = tonic_health::server::health_reporter();
     report(std::slice::from_ref(&reporter), ServingStatus::NotServing).await;
     let limits = EdgeLimits::from(&settings);
-    let edge = edge(Routes::new(health), limits, stop.clone());
+    let edge = edge(Routes::new(health), limits, Watch::default(), stop.clone());
     let address = port.local_addr()?;
     tracing::info!(%address, "health can be asked");
     tokio::spawn(async move {
-        if let Err(error) = server::run(port, edge, &settings, stop).await {
+        if let Err(error) = server::run(port, edge, &settings, Entry::default(), stop).await {
             tracing::error!(%error, "health can no longer be asked on its own port");
         }
     });

@@ -14,7 +14,7 @@ use crate::{
         authenticate::Authenticated,
         introspect::IntrospectService,
         key_admin::KeyAdminService,
-        layers::{EdgeLimits, edge},
+        layers::{EdgeLimits, Watch, edge},
         waiting::Waiting,
     },
     proto::{introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
@@ -99,9 +99,9 @@ async fn answer(
         .add_service(Waiting::<Authenticated<KeyAdminServer<KeyAdminService>>>::new())
         .add_service(Waiting::<Authenticated<IntrospectServer<IntrospectService>>>::new());
     let limits = EdgeLimits::from(&settings.server);
-    let edge = edge(routes, limits, stop.clone());
-    let handshakes = listener.handshakes();
-    let _ = server::run_encrypted(twin, edge, &settings.server, handshakes, stop).await?;
+    let edge = edge(routes, limits, Watch::default(), stop.clone());
+    let entry = server::Entry { handshakes: listener.handshakes(), ..Default::default() };
+    let _ = server::run(twin, edge, &settings.server, entry, stop).await?;
     Ok(())
 }
 

@@ -63,12 +63,31 @@ impl Loads {
         Begun::First(Waiting(told), Load { loads: Arc::clone(self), place, tell })
     }
 
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.open().len()
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Place, watch::Receiver<Outcome>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Load {
+    /// Itself, unless nobody waits for it any more: then it is over before it has begun.
+    pub(super) fn if_wanted(self) -> Option<Self> {
+        let mut open = self.loads.open();
+        // One receiver is in the table, from which others join.
+        let is_wanted = self.tell.receiver_count() > 1;
+        if !is_wanted {
+            open.remove(&self.place);
+            // It has ended: what comes to its place from now on is a successor.
+            self.tell.send_replace(Some(Err(Arc::new(StoreError::Overloaded))));
+        }
+        drop(open);
+        is_wanted.then_some(self)
+    }
+
     /// Tells everybody who waits. Nobody joins any more from before that on: who learns the
     /// result and asks again is not told it again.
     pub(super) fn end(self, outcome: Result<Entry, StoreError>) {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tracing::Instrument as _;
 
 use super::{Coherence, Coordinator, Minimums, Permit, Shard, Stamp, Subjects};
 use crate::domain::{
@@ -142,7 +143,7 @@ impl Coordinator for SoleOwner {
         changes: Vec<Change>,
     ) -> Result<Revision, StoreError> {
         // In a task of its own: whoever asked may leave, the changes are noted all the same.
-        let task = tokio::spawn(async move {
+        let task = async move {
             let under_way = self.begin_all(changes.iter().map(|change| &change.write));
             let outcome = records.commit_all(changes).await;
             match &outcome {
@@ -151,7 +152,8 @@ impl Coordinator for SoleOwner {
                 Err(_) => drop(under_way),
             }
             outcome
-        });
+        };
+        let task = tokio::spawn(task.in_current_span());
         task.await.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => Err(StoreError::Unavailable(error.into())),

@@ -147,7 +147,7 @@ impl Reader<'_> {
         };
         self.only(table, &FIELDS);
         let identity = match table.get("identity") {
-            Some(value) => self.parsed("identity", value, |text| Identity::parse(text)),
+            Some(value) => self.parsed("identity", value, Identity::parse),
             None => {
                 self.note(&value.span(), "identity is missing");
                 None

@@ -1,9 +1,22 @@
 //! `keyward keyring`.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use super::{Failure, failure, output};
 use crate::{app, clock::SystemClock, config::Settings, domain::ports::Clock as _, keyring};
+
+/// Makes a keyring where there is none.
+pub(super) fn init(settings: &Settings, path: Option<&Path>) -> Result<ExitCode, Failure> {
+    let path = path.unwrap_or(&settings.keyring.path);
+    keyring::create(path, now())?;
+    let path = path.display();
+    output::note(format_args!(
+        "Made {path}, which its owner alone may read. Without it no key is good any more: keep a copy, apart from \
+         those of the database. A secret of Kubernetes is made of it so:\n\
+         \n  kubectl create secret generic keyward-keyring --from-file=keyring={path}\n"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Adds a signing key. A running server signs with it after its next start.
 pub(super) fn rotate(settings: &Settings) -> Result<ExitCode, Failure> {

@@ -43,7 +43,7 @@ pub(super) fn run(settings: &Settings, exit: bool) -> Result<ExitCode, Failure> 
         .tempdir()
         .map_err(|error| failure(format!("cannot make a directory: {error}")))?;
     let settings = settings_for(settings, directory.path(), exit);
-    logging::start(&settings.log)?;
+    let _ = logging::start(&settings.log, None)?;
     let shown = on_back(&settings, async |back| {
         let shutdown = CancellationToken::new();
         tokio::spawn(serve::end_on_signal(shutdown.clone()));

@@ -1,6 +1,6 @@
 //! `keyward serve`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,9 @@ use crate::{
     logging,
 };
 
+/// How long what was not sent to the collector of telemetry yet may take, once all else is over.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// Prints the settings in force.
 pub(super) fn print_config(settings: &Settings) -> Result<ExitCode, Failure> {
     output::answer(settings.print().trim_end())?;
@@ -21,13 +24,15 @@ pub(super) fn print_config(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// Serves until SIGTERM or SIGINT; a second one ends the process at once.
 pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
-    logging::start(&settings.log)?;
+    let (spans, gathering) = app::gather_spans(settings);
+    let level = logging::start(&settings.log, spans)?;
     let drained = on_back(settings, async |back| {
         let shutdown = CancellationToken::new();
         tokio::spawn(end_on_signal(shutdown.clone()));
+        back.handle().spawn(level.follow());
         let (app, listener, telemetry) = if settings.database.is_server() {
             let listener = app::listen(settings).await?;
-            let telemetry = app::tell_metrics(settings, &back).await?;
+            let telemetry = app::tell(settings, gathering, &back).await?;
             match app::open_when_ready(settings, &back, &listener, &shutdown).await? {
                 Some(app) => (app, listener, telemetry),
                 None => return Ok(Drained::All),
@@ -35,7 +40,7 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         } else {
             let app = App::open(settings, back.clone()).await?;
             let listener = app::listen(settings).await?;
-            (app, listener, app::tell_metrics(settings, &back).await?)
+            (app, listener, app::tell(settings, gathering, &back).await?)
         };
         app.tell(telemetry.as_ref(), &listener);
         tracing::info!(
@@ -44,9 +49,12 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
+        let served = app.serve(listener, settings, shutdown).await;
         // Until the end it is told how it ends.
-        let _until_the_end = telemetry;
-        Ok(app.serve(listener, settings, shutdown).await?)
+        if let Some(telemetry) = telemetry {
+            telemetry.finish(LAST_WORDS).await;
+        }
+        Ok(served?)
     })?;
     match drained {
         Drained::All => tracing::info!("ended; every call was finished"),

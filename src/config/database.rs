@@ -7,9 +7,11 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::database_url::{DatabaseUrl, FORM, PORT};
+use super::held::held;
 use super::{InvalidSettings, Problem};
 
-/// Where the records are kept: in PostgreSQL where `url` or `host` names a server, else in an SQLite file.
+/// Where the records are kept: in PostgreSQL where `url`, `url_file` or `host` names a server, else in an
+/// SQLite file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
@@ -21,6 +23,11 @@ pub struct DatabaseSettings {
     pub busy_timeout_ms: u64,
     /// The PostgreSQL database; empty: none, or the one of the next fields.
     pub url: DatabaseUrl,
+    /// A file that holds it, instead; empty: none.
+    pub url_file: PathBuf,
+    /// What that file held when the settings were read.
+    #[serde(skip)]
+    pub url_held: DatabaseUrl,
     /// Name or address of the PostgreSQL server, or the directory of its socket.
     pub host: String,
     /// Port of the server.
@@ -52,6 +59,8 @@ impl Default for DatabaseSettings {
             read_connections: 4,
             busy_timeout_ms: 5_000,
             url: DatabaseUrl::default(),
+            url_file: PathBuf::new(),
+            url_held: DatabaseUrl::default(),
             host: String::new(),
             port: PORT,
             name: String::new(),
@@ -99,7 +108,7 @@ impl DatabaseSettings {
         InvalidSettings::if_any(self.contradictions())?;
         let optional = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
         let files = (optional(&self.password_file), optional(&self.tls_ca_file));
-        let connection = match self.url.parts() {
+        let connection = match self.address().1.parts() {
             Some(url) => Connection {
                 host: url.host,
                 port: url.port,
@@ -128,7 +137,25 @@ impl DatabaseSettings {
     /// Whether a PostgreSQL database is named, be it half or wrong.
     #[must_use]
     pub fn is_server(&self) -> bool {
-        !self.url.is_empty() || self.fields().into_iter().any(|(_, value)| !value.is_empty())
+        self.has_address() || self.fields().into_iter().any(|(_, value)| !value.is_empty())
+    }
+
+    /// Reads the files that hold values.
+    pub(super) fn read_files(&mut self, problems: &mut Vec<Problem>) {
+        let held = held("database.url_file", &self.url_file, problems);
+        self.url_held = DatabaseUrl::from(held.to_string());
+    }
+
+    fn has_address(&self) -> bool {
+        !self.url.is_empty() || !self.url_file.as_os_str().is_empty()
+    }
+
+    /// The address of the PostgreSQL database, and the setting that says it.
+    fn address(&self) -> (&'static str, &DatabaseUrl) {
+        match self.url_file.as_os_str().is_empty() {
+            true => ("database.url", &self.url),
+            false => ("database.url_file", &self.url_held),
+        }
     }
 
     /// Whether the schema is brought up to date at the start.
@@ -189,15 +216,20 @@ impl DatabaseSettings {
         }
         if !self.is_server() {
             for (name, value) in beside.into_iter().filter(|(_, value)| !value.is_empty()) {
-                refuse(name, quoted(value), "left out without database.url or database.host");
+                let bound = "left out without database.url, database.url_file or database.host";
+                refuse(name, quoted(value), bound);
             }
             return problems;
         }
         if self.path != *FILE {
-            let bound = "left out where database.url or database.host names a PostgreSQL server";
+            let bound = "left out where database.url, database.url_file or database.host names a PostgreSQL server";
             refuse("database.path", quoted(&path(&self.path)), bound);
         }
-        if self.url.is_empty() {
+        let (said_by, url) = self.address();
+        if !self.url.is_empty() && said_by != "database.url" {
+            refuse(said_by, quoted(&path(&self.url_file)), "left out where database.url is given");
+        }
+        if !self.has_address() {
             for (name, value) in self.fields().into_iter().filter(|(_, value)| value.is_empty()) {
                 let bound =
                     "given, as database.host, database.name and database.user are so together";
@@ -207,18 +239,20 @@ impl DatabaseSettings {
         }
         let given = self.fields().into_iter().filter(|(_, value)| !value.is_empty());
         for (name, value) in given.chain((self.port != PORT).then_some(("database.port", &*port))) {
-            refuse(name, quoted(value), "left out where database.url is given");
+            refuse(name, quoted(value), &format!("left out where {said_by} is given"));
         }
-        match self.url.parts() {
-            None => refuse("database.url", quoted(&self.url.shown()), FORM),
+        match url.parts() {
+            // A file that could not be read was named before.
+            None if url.is_empty() => {}
+            None => refuse(said_by, quoted(&url.shown()), FORM),
             Some(parts) => {
                 if parts.password.is_some() && !password_file.is_empty() {
-                    let bound = "left out where database.url has a password";
-                    refuse("database.password_file", quoted(&password_file), bound);
+                    let bound = format!("left out where {said_by} has a password");
+                    refuse("database.password_file", quoted(&password_file), &bound);
                 }
                 if parts.tls.is_some_and(|tls| tls != self.tls) && self.tls != TlsMode::Verify {
-                    let bound = "left out where database.url has an sslmode";
-                    refuse("database.tls", quoted(self.tls.name()), bound);
+                    let bound = format!("left out where {said_by} has an sslmode");
+                    refuse("database.tls", quoted(self.tls.name()), &bound);
                 }
             }
         }

@@ -128,6 +128,45 @@ fn contradictions_are_refused_by_name() {
 }
 
 #[test]
+fn an_address_may_be_in_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let url_file = ("url_file", file.path().to_str().unwrap());
+    std::fs::write(file.path(), "postgres://kw:canary@db.example/keys?sslmode=require\n").unwrap();
+    let found = connection(&[url_file]).unwrap();
+    let password = found.password.as_deref().map(String::as_str);
+    assert_eq!((&*found.host, &*found.name, password), ("db.example", "keys", Some("canary")));
+    assert_eq!(found.tls, TlsMode::Require);
+    let settings = load(&[url_file]).unwrap();
+    assert!(settings.database.is_server() && !settings.database.migrates_on_start());
+    let shown = format!("{} {settings:?}", settings.print());
+    assert!(!shown.contains("canary") && shown.contains("database.url = \"\""), "{shown}");
+
+    let url = ("url", "postgres://kw@h/n");
+    assert_eq!(refused(&[url, url_file]), ["database.url_file"]);
+    assert_eq!(refused(&[url_file, ("path", "x.db")]), ["database.path"]);
+    assert_eq!(refused(&[url_file, FIELDS[0]]), ["database.host"]);
+    assert_eq!(refused(&[url_file, ("password_file", "/run/p")]), ["database.password_file"]);
+    std::fs::write(file.path(), "postgres://kw:canary@").unwrap();
+    let told = load(&[url_file]).unwrap_err().to_string();
+    assert!(told.contains("database.url_file") && !told.contains("canary"), "{told}");
+    assert_eq!(refused(&[url_file]), ["database.url_file"]);
+}
+
+#[test]
+fn a_file_that_holds_no_address_is_named_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (path, cause) in
+        [(file.path().to_str().unwrap(), "it is empty"), ("/absent", "No such file")]
+    {
+        let told = load(&[("url_file", path)]).unwrap_err().to_string();
+        for part in [path, cause, "database.url_file", "KEYWARD__DATABASE__URL_FILE"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert_eq!(told.lines().count(), 2, "{told}");
+    }
+}
+
+#[test]
 fn a_password_is_shown_nowhere() {
     let good = "postgres://kw:canary@h/n?sslmode=disable";
     let settings = load(&[("url", good)]).unwrap();

@@ -1,12 +1,14 @@
 //! Settings of rate limits.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::Problem;
+use super::held::held;
 
 /// Who keeps count of rate limits.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -14,6 +16,11 @@ use super::Problem;
 pub struct LimitSettings {
     /// The Redis that counts for all replicas. Empty: none.
     pub redis_url: RedisUrl,
+    /// A file that holds its address, instead. Empty: none.
+    pub redis_url_file: PathBuf,
+    /// What that file held when the settings were read.
+    #[serde(skip)]
+    pub redis_url_held: RedisUrl,
     /// Milliseconds that it may take to answer.
     pub redis_timeout_ms: u64,
     /// What becomes of limits that several replicas share and nobody counts for all of them.
@@ -22,20 +29,51 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        let (redis_url, without_redis) = (RedisUrl::default(), WithoutRedis::default());
-        Self { redis_url, redis_timeout_ms: 250, without_redis }
+        Self {
+            redis_url: RedisUrl::default(),
+            redis_url_file: PathBuf::new(),
+            redis_url_held: RedisUrl::default(),
+            redis_timeout_ms: 250,
+            without_redis: WithoutRedis::default(),
+        }
     }
 }
 
 impl LimitSettings {
-    pub(super) fn contradictions(&self) -> Option<Problem> {
-        (!self.redis_url.is_empty() && self.redis_url.parsed().is_none()).then(|| {
-            Problem::Refused {
-                name: "limits.redis_url",
-                value: format!("{:?}", self.redis_url.shown()),
-                bound: FORM.to_owned(),
-            }
-        })
+    /// The Redis that counts for all replicas, wherever its address is said. Empty: none.
+    #[must_use]
+    pub fn redis(&self) -> &RedisUrl {
+        self.address().1
+    }
+
+    /// Reads the files that hold values.
+    pub(super) fn read_files(&mut self, problems: &mut Vec<Problem>) {
+        let held = held("limits.redis_url_file", &self.redis_url_file, problems);
+        self.redis_url_held = RedisUrl::from(held.to_string());
+    }
+
+    /// The address of Redis, and the setting that says it.
+    fn address(&self) -> (&'static str, &RedisUrl) {
+        match self.redis_url_file.as_os_str().is_empty() {
+            true => ("limits.redis_url", &self.redis_url),
+            false => ("limits.redis_url_file", &self.redis_url_held),
+        }
+    }
+
+    pub(super) fn contradictions(&self) -> Vec<Problem> {
+        let (name, url) = self.address();
+        let mut problems = Vec::new();
+        let mut refuse = |value: String, bound: &str| {
+            problems.push(Problem::Refused { name, value, bound: bound.to_owned() });
+        };
+        if name != "limits.redis_url" && !self.redis_url.is_empty() {
+            let value = format!("{:?}", self.redis_url_file.to_string_lossy());
+            refuse(value, "left out where limits.redis_url is given");
+        }
+        if !url.is_empty() && url.parsed().is_none() {
+            refuse(format!("{:?}", url.shown()), FORM);
+        }
+        problems
     }
 }
 
@@ -133,7 +171,10 @@ impl TryFrom<String> for WithoutRedis {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
+    use crate::config::{Settings, table::variable_of};
 
     fn shown(url: &str) -> String {
         let url = RedisUrl::from(url.to_owned());
@@ -154,7 +195,7 @@ mod tests {
     fn an_address_is_of_a_server_and_has_no_options() {
         let fits = |url: &str| {
             let redis_url = RedisUrl::from(url.to_owned());
-            LimitSettings { redis_url, ..LimitSettings::default() }.contradictions().is_none()
+            LimitSettings { redis_url, ..LimitSettings::default() }.contradictions().is_empty()
         };
         let good = ["", "redis://h", "rediss://h:1/2", "redis://:p@[::1]:6379/", "redis://u:p@h"];
         for url in good {
@@ -170,6 +211,35 @@ mod tests {
         ];
         for url in bad {
             assert!(!fits(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_be_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let load = |more: &[(&str, &str)]| {
+            let all = [("limits.redis_url_file", path)].into_iter().chain(more.iter().copied());
+            let all = all.map(|(name, value)| (variable_of(name), value.to_owned()));
+            Settings::load(None, all.collect::<Vec<_>>().into_iter())
+        };
+        std::fs::write(path, "redis://:hunter2@host\r\n").unwrap();
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.limits.redis().reveal(), "redis://:hunter2@host");
+        let shown = format!("{} {settings:?}", settings.print());
+        assert!(!shown.contains("hunter2") && shown.contains("limits.redis_url = \"\""), "{shown}");
+
+        let both = load(&[("limits.redis_url", "redis://h")]).unwrap_err().to_string();
+        assert!(both.contains("limits.redis_url_file") && both.contains("left out"), "{both}");
+        for (held, said) in [("redis://:hunter2@", "must be redis://"), ("\n", "it is empty")] {
+            std::fs::write(path, held).unwrap();
+            let refused = load(&[]).unwrap_err().to_string();
+            assert!(
+                refused.contains("limits.redis_url_file") && refused.contains(said),
+                "{refused}"
+            );
+            assert!(!refused.contains("hunter2"), "{refused}");
+            assert_eq!(refused.lines().count(), 2, "said once: {refused}");
         }
     }
 }

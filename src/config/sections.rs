@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{DatabaseSettings, Problem};
+use super::{
+    DatabaseSettings, Problem,
+    telemetry::{LEVELS, parse_level},
+};
 use crate::domain::checkpoint::{InvalidOrigin, Origin};
 
 /// The runtime behind the front.
@@ -38,7 +40,7 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { max_bytes: 256 * 1024 * 1024, max_loads: 64, load_wait_ms: 1_000 }
+        Self { max_bytes: 256 * 1024 * 1024, max_loads: 64, load_wait_ms: 250 }
     }
 }
 
@@ -106,33 +108,34 @@ impl AuditSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// A level, or `target=level` directives separated by commas, as [`Targets`] reads them.
+    /// A level, or `target=level` directives separated by commas.
     pub level: String,
+    /// A file that holds what wins over the level, as long as it can be read. Empty: none.
+    pub level_file: PathBuf,
     /// One line of text or one JSON object per event.
     pub format: LogFormat,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        Self { level: "info".to_owned(), level_file: PathBuf::new(), format: LogFormat::Text }
     }
 }
 
 impl LogSettings {
+    /// The file that wins over the level, where there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        Some(&*self.level_file).filter(|path| !path.as_os_str().is_empty())
+    }
+
     pub(super) fn contradictions(&self) -> Option<Problem> {
-        let read = self.level.split(',').all(is_directive) && self.level.parse::<Targets>().is_ok();
-        (!read).then(|| Problem::Refused {
+        parse_level(&self.level).is_none().then(|| Problem::Refused {
             name: "log.level",
             value: format!("{:?}", self.level),
-            bound: "off, error, warn, info, debug, trace or target=level directives".to_owned(),
+            bound: LEVELS.to_owned(),
         })
     }
-}
-
-/// Stricter than [`Targets`], to which a misspelt level is a target, logged in full while all else falls silent.
-fn is_directive(directive: &str) -> bool {
-    let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
-    !level.is_empty() && level.parse::<LevelFilter>().is_ok()
 }
 
 /// The form of a log line.

@@ -24,15 +24,21 @@ pub struct ServerSettings {
     pub max_header_bytes: u32,
     /// Bytes of one request message.
     pub max_message_bytes: usize,
-    /// Calls in flight at once in the process, health and reflection apart; one more is answered
-    /// RESOURCE_EXHAUSTED.
+    /// Calls in flight at once in the process, of KeyAdmin and of all else each, health and reflection apart; one more
+    /// is answered RESOURCE_EXHAUSTED.
     pub max_in_flight: usize,
+    /// Milliseconds that a call of KeyAdmin waits for its turn at most.
+    pub admin_wait_ms: u64,
     /// Milliseconds a call may take at most, and when its caller names no deadline.
     pub deadline_max_ms: u64,
     /// Milliseconds without traffic after which a connection is pinged.
     pub keepalive_interval_ms: u64,
     /// Milliseconds after which a connection that leaves a ping unanswered is closed.
     pub keepalive_timeout_ms: u64,
+    /// Milliseconds, about, after which a connection is told to end; 0: never.
+    pub max_connection_age_ms: u64,
+    /// Milliseconds that calls in flight are given to end on such a connection.
+    pub max_connection_age_grace_ms: u64,
     /// Milliseconds that calls in flight are given to end when the process stops.
     pub drain_timeout_ms: u64,
     /// Milliseconds a new connection is given to agree on its encryption and to send the HTTP/2 preface.
@@ -47,13 +53,16 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             front_threads: 0,
             max_connections: 10_000,
-            max_concurrent_streams: 1_000,
+            max_concurrent_streams: 100,
             max_header_bytes: 16 * 1024,
             max_message_bytes: 4 * 1024 * 1024,
             max_in_flight: 10_000,
+            admin_wait_ms: 500,
             deadline_max_ms: 30_000,
             keepalive_interval_ms: 60_000,
             keepalive_timeout_ms: 20_000,
+            max_connection_age_ms: 300_000,
+            max_connection_age_grace_ms: 30_000,
             drain_timeout_ms: 15_000,
             handshake_timeout_ms: 10_000,
             reflection: true,
@@ -77,6 +86,12 @@ impl ServerSettings {
         Duration::from_millis(self.deadline_max_ms)
     }
 
+    /// How long a call of KeyAdmin waits for its turn.
+    #[must_use]
+    pub fn admin_wait(&self) -> Duration {
+        Duration::from_millis(self.admin_wait_ms)
+    }
+
     /// How long a connection may be silent before it is pinged.
     #[must_use]
     pub fn keepalive_interval(&self) -> Duration {
@@ -87,6 +102,18 @@ impl ServerSettings {
     #[must_use]
     pub fn keepalive_timeout(&self) -> Duration {
         Duration::from_millis(self.keepalive_timeout_ms)
+    }
+
+    /// About how old a connection becomes. None: as old as it likes.
+    #[must_use]
+    pub fn max_connection_age(&self) -> Option<Duration> {
+        (self.max_connection_age_ms > 0).then(|| Duration::from_millis(self.max_connection_age_ms))
+    }
+
+    /// How long calls in flight are waited for on a connection that has become old.
+    #[must_use]
+    pub fn max_connection_age_grace(&self) -> Duration {
+        Duration::from_millis(self.max_connection_age_grace_ms)
     }
 
     /// How long calls in flight are waited for when the process stops.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Problem, Settings, VARIABLE_PREFIX};
+use super::{Problem, Ratio, Settings, VARIABLE_PREFIX};
 pub use listed::SETTINGS;
 
 /// One setting.
@@ -23,15 +23,17 @@ pub struct Setting {
 #[derive(Debug)]
 enum Read {
     Number(RangeInclusive<u64>, fn(&Settings) -> u64),
+    Ratio(fn(&Settings) -> Ratio),
     Flag(fn(&Settings) -> bool),
     Word(fn(&Settings) -> String),
     File(fn(&Settings) -> &Path),
 }
 
 /// A setting's value as TOML writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shown {
     Number(u64),
+    Ratio(f64),
     Flag(bool),
     Text(String),
 }
@@ -40,6 +42,8 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
+            // With a point, or TOML takes it for an integer.
+            Self::Ratio(ratio) => write!(f, "{ratio:?}"),
             Self::Flag(flag) => write!(f, "{flag}"),
             // A string of JSON is one of TOML.
             Self::Text(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
@@ -65,6 +69,7 @@ impl Setting {
     pub fn bounds(&self) -> Option<&RangeInclusive<u64>> {
         match &self.read {
             Read::Number(bounds, _) => Some(bounds),
+            Read::Ratio(_) => Some(&(0..=1)),
             Read::Flag(_) | Read::Word(_) | Read::File(_) => None,
         }
     }
@@ -72,6 +77,7 @@ impl Setting {
     pub(super) fn value(&self, settings: &Settings) -> Shown {
         match self.read {
             Read::Number(_, read) => Shown::Number(read(settings)),
+            Read::Ratio(read) => Shown::Ratio(read(settings).get()),
             Read::Flag(read) => Shown::Flag(read(settings)),
             Read::Word(read) => Shown::Text(read(settings)),
             Read::File(read) => Shown::Text(read(settings).to_string_lossy().into_owned()),
@@ -86,7 +92,9 @@ impl Setting {
             Read::File(read) if read(settings).as_os_str().is_empty() => {
                 "the path of a file".to_owned()
             }
-            Read::Number(..) | Read::Flag(_) | Read::Word(_) | Read::File(_) => return None,
+            Read::Number(..) | Read::Ratio(_) | Read::Flag(_) | Read::Word(_) | Read::File(_) => {
+                return None;
+            }
         };
         Some(Problem::Refused { name: self.name, value: self.value(settings).to_string(), bound })
     }
@@ -118,6 +126,10 @@ const fn number(
     read: fn(&Settings) -> u64,
 ) -> Setting {
     Setting { name, meaning, read: Read::Number(bounds, read) }
+}
+
+const fn ratio(name: &'static str, meaning: &'static str, read: fn(&Settings) -> Ratio) -> Setting {
+    Setting { name, meaning, read: Read::Ratio(read) }
 }
 
 const fn flag(name: &'static str, meaning: &'static str, read: fn(&Settings) -> bool) -> Setting {

@@ -172,6 +172,14 @@ mod tests {
         assert!(matches!(refusal, PrivateFileError::TooLong { len_max: LEN_MAX, .. }), "{refusal}");
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_holds_more_than_it_says_is_too_long() {
+        // Its length is said to be 0.
+        let refusal = read(Path::new("/proc/self/auxv"), LEN_MAX).unwrap_err();
+        assert!(matches!(refusal, PrivateFileError::TooLong { .. }), "{refusal}");
+    }
+
     #[test]
     fn what_is_no_file_is_not_waited_for() {
         for path in [Path::new("/dev/null"), Path::new("/")] {

@@ -17,7 +17,11 @@ use tower::Service;
 use super::status::credentials_missing;
 use crate::{
     callers::{InForce, NotKnown},
-    domain::{caller::Caller, identity::Presented, secret::Secret},
+    domain::{
+        caller::Caller,
+        identity::{Identity, Presented},
+        secret::Secret,
+    },
     introspect::{Introspection, NotAuthenticated},
     server::Peer,
 };
@@ -130,7 +134,12 @@ impl Credentials {
     pub(super) async fn caller(&self) -> Result<Caller, NotAuthenticated> {
         match self {
             Self::Secret(secret, peer, keys) => keys.authenticate(secret.as_str(), *peer).await,
-            Self::Certificate(presented, callers) => Ok(callers.caller(presented)?),
+            Self::Certificate(presented, callers) => callers.caller(presented).map_err(|error| {
+                let identities = presented.identities.iter().map(Identity::as_str);
+                let identities = identities.collect::<Vec<_>>().join(" ");
+                tracing::debug!(identities, %error, "a caller is not known by its certificate");
+                error.into()
+            }),
         }
     }
 

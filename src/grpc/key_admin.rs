@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     convert::{event, key, key::request as keys, policy, principal, usage, workspace},
     layers::Ends,
     status::stopped,
+    turns::Turns,
 };
 use crate::{
     admin::{Admin, AdminError},
@@ -38,14 +38,19 @@ pub struct KeyAdminService {
     admin: Arc<Admin>,
     back: Back,
     stopwatch: Arc<dyn Stopwatch>,
-    changes: Arc<Semaphore>,
-    readings: Arc<Semaphore>,
+    changes: Turns,
+    readings: Turns,
 }
 
 impl KeyAdminService {
-    /// The service over these use cases, carried out there.
-    pub fn new(admin: Arc<Admin>, back: Back, stopwatch: Arc<dyn Stopwatch>) -> Self {
-        let [changes, readings] = [(); 2].map(|()| Arc::new(Semaphore::new(CALLS_MAX)));
+    /// The service over these use cases, carried out there; calls wait so long for their turn at the most.
+    pub fn new(
+        admin: Arc<Admin>,
+        back: Back,
+        stopwatch: Arc<dyn Stopwatch>,
+        wait_max: Duration,
+    ) -> Self {
+        let [changes, readings] = [(); 2].map(|()| Turns::new(CALLS_MAX, wait_max));
         Self { admin, back, stopwatch, changes, readings }
     }
 
@@ -57,10 +62,10 @@ impl KeyAdminService {
         Some(self.stopwatch.now().after(heard))
     }
 
-    /// Carries out a use case in the name of the caller, when there is a place among these.
+    /// Carries out a use case in the name of the caller, when its turn comes among these.
     async fn call<M, T, F>(
         &self,
-        places: &Arc<Semaphore>,
+        turns: &Turns,
         request: Request<M>,
         act: impl FnOnce(Arc<Admin>, Caller, M) -> F,
     ) -> Result<Response<T>, Status>
@@ -68,7 +73,9 @@ impl KeyAdminService {
         T: Send + 'static,
         F: Future<Output = Result<T, AdminError>> + Send + 'static,
     {
-        let place = Arc::clone(places).acquire_owned().await;
+        let left = request.extensions().get::<Ends>();
+        let left = left.map(|Ends(end)| end.saturating_duration_since(Instant::now()));
+        let place = turns.take(left).await?;
         // Asked once there is a place: what was revoked while the call waited counts.
         let caller = caller(&request).await?;
         let caller = match self.patience(&request) {

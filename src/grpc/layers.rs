@@ -11,13 +11,14 @@
 //! | a message too large | RESOURCE_EXHAUSTED | MESSAGE_TOO_LARGE |
 //! | no such method | UNIMPLEMENTED | UNKNOWN_METHOD |
 //! | a panic | INTERNAL | INTERNAL |
-//! | the server ends during a stream | UNAVAILABLE | SHUTTING_DOWN |
+//! | the server ends during a stream, or its connection is too old | UNAVAILABLE | SHUTTING_DOWN |
 //!
-//! Calls are of four kinds, and none takes the places of another, so that strangers keep nobody out:
+//! Calls are of five kinds, and none takes the places of another, so that strangers keep nobody out:
 //!
 //! | kind | which | in flight at once |
 //! |---|---|---|
-//! | usual | all that ask who calls, and methods that do not exist | [`EdgeLimits::max_in_flight`] |
+//! | usual | `Introspect`, and methods that do not exist | [`EdgeLimits::max_in_flight`] |
+//! | admin | `KeyAdmin` | as many |
 //! | stream of questions | `StreamIntrospect`: as long as its caller likes | [`QUESTION_STREAMS_MAX`] |
 //! | check | `Health/Check`: short, and open to everybody | 1,000 |
 //! | open stream | `Health/Watch` and reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
@@ -29,6 +30,7 @@ mod explain;
 mod places;
 mod protocol;
 mod rest;
+mod watch;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -38,18 +40,22 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
+use tracing::Instrument as _;
 
 use super::status::panicked;
-use crate::server::{Cut, cut};
+use crate::server::{Cut, Leaving, cut};
 pub(super) use deadline::exceeded;
 pub(super) use places::too_many_in_flight;
 use places::{Kind, Places};
 pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX};
 use rest::Rests;
+pub use watch::Watch;
+use watch::Watched;
 
 /// When a call ends, whether or not there is an answer; in its extensions.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +68,7 @@ pub(super) struct StreamTerms {
     pub(super) whole: Option<Duration>,
     /// Each of its questions.
     pub(super) question: Duration,
-    /// Cancelled when the server ends: no more questions are read.
+    /// Cancelled when the server ends, or the connection for its age: no more questions are read.
     pub(super) stop: CancellationToken,
     /// To be cancelled when the stream is over, also where its caller has not read all of it.
     pub(super) over: CancellationToken,
@@ -76,7 +82,7 @@ const READ_WITHIN: Duration = Duration::from_secs(1);
 pub struct EdgeLimits {
     /// What a call may take at most, and when its caller names no deadline.
     pub deadline_max: Duration,
-    /// Usual calls in flight at once.
+    /// Usual calls in flight at once, and calls of `KeyAdmin`.
     pub max_in_flight: usize,
     /// Bytes of one request message, as told to callers. The generated services enforce it
     /// (`max_decoding_message_size`) and must have been given the same number.
@@ -93,6 +99,7 @@ pub struct EdgeLimits {
 pub fn edge<B>(
     routes: Routes,
     limits: EdgeLimits,
+    watch: Watch,
     stop: CancellationToken,
 ) -> impl Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
 + Clone
@@ -107,7 +114,7 @@ where
 {
     let places = Places::new(limits.max_in_flight);
     let rests = Rests::new(limits.max_message_bytes);
-    let edge = Arc::new(Edge { places, rests, limits, stop });
+    let edge = Arc::new(Edge { places, rests, limits, watch, stop });
     tower::service_fn(move |request: Request<B>| {
         let (edge, routes) = (Arc::clone(&edge), routes.clone());
         async move { Ok(edge.answer(routes, edge.rests.of(request)).await) }
@@ -118,32 +125,57 @@ struct Edge {
     places: Places,
     rests: Rests,
     limits: EdgeLimits,
+    watch: Watch,
     stop: CancellationToken,
 }
 
 impl Edge {
-    async fn answer(&self, routes: Routes, mut request: Request<Body>) -> Response<Body> {
+    async fn answer(&self, routes: Routes, request: Request<Body>) -> Response<Body> {
         if let Some(response) = protocol::refuse(&request) {
             return response;
         }
         let kind = Kind::of(request.uri().path());
+        let mut watched = self.watch.begin(&request, kind);
+        let span = watched.span().clone();
+        let answered = self.placed(routes, kind, request, &mut watched).instrument(span).await;
+        watched.told(answered.response.headers());
+        match answered.place {
+            Some(place) => {
+                body::finish(answered.response, place, watched, self.limits.max_message_bytes)
+            }
+            None => answered.response,
+        }
+    }
+
+    /// Answers a call, if there is a place for it.
+    async fn placed(
+        &self,
+        routes: Routes,
+        kind: Kind,
+        mut request: Request<Body>,
+        watched: &mut Watched,
+    ) -> Answered {
         let place = match self.places.take(kind) {
             Ok(place) => place,
-            Err(status) => return status.into_http(),
+            Err(status) => {
+                watched.refused(kind);
+                return Answered::refused(status.into_http());
+            }
         };
+        watched.placed(kind);
         let given = match deadline::given(request.headers()) {
             Ok(given) => given,
-            Err(status) => return status.into_http(),
+            Err(status) => return Answered::refused(status.into_http()),
         };
         let question = self.limits.deadline_max;
         let deadline = deadline::of(given, question);
         let ends = Instant::now() + deadline;
         request.extensions_mut().insert(Ends(ends));
         let end = match kind {
-            Kind::Usual | Kind::Check => Cut::At(ends),
-            Kind::OpenStream => unread(self.stop.clone()),
+            Kind::Usual | Kind::Admin | Kind::Check => Cut::At(ends),
+            Kind::OpenStream => unread(self.stop_of(&request)),
             Kind::QuestionStream => {
-                let (stop, over) = (self.stop.clone(), CancellationToken::new());
+                let (stop, over) = (self.stop_of(&request), CancellationToken::new());
                 let end = unread(over.clone());
                 request.extensions_mut().insert(StreamTerms { whole: given, question, stop, over });
                 end
@@ -152,23 +184,44 @@ impl Edge {
         let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
         let response = match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) => return panicked().into_http(),
-            Err(_) => return deadline::exceeded(deadline).into_http(),
+            Ok(Err(_)) => return Answered::refused(panicked().into_http()),
+            Err(_) => return Answered::refused(deadline::exceeded(deadline).into_http()),
         };
         cut(end);
-        body::finish(response, place, self.limits.max_message_bytes)
+        Answered { response, place: Some(place) }
     }
 
     async fn ask(&self, routes: Routes, kind: Kind, request: Request<Body>) -> Response<Body> {
-        let request = match kind {
-            Kind::OpenStream => ending::request(request, &self.stop),
-            Kind::Usual | Kind::QuestionStream | Kind::Check => request,
-        };
-        let Ok(response) = routes.oneshot(request).await;
         match kind {
-            Kind::OpenStream => ending::response(response, &self.stop),
-            Kind::Usual | Kind::QuestionStream | Kind::Check => response,
+            Kind::OpenStream => {
+                let stop = self.stop_of(&request);
+                let Ok(response) = routes.oneshot(ending::request(request, &stop)).await;
+                ending::response(response, &stop)
+            }
+            Kind::Usual | Kind::Admin | Kind::QuestionStream | Kind::Check => {
+                let Ok(response) = routes.oneshot(request).await;
+                response
+            }
         }
+    }
+
+    /// When a stream must end: with the server, or before that with the connection that it came by.
+    fn stop_of(&self, request: &Request<Body>) -> CancellationToken {
+        let leaving = request.extensions().get::<Leaving>();
+        leaving.map_or_else(|| self.stop.clone(), |Leaving(stop)| CancellationToken::clone(stop))
+    }
+}
+
+/// An answer, with the place that its call keeps until the answer's end.
+struct Answered {
+    response: Response<Body>,
+    /// None: it has ended.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Answered {
+    const fn refused(response: Response<Body>) -> Self {
+        Self { response, place: None }
     }
 }
 

@@ -356,7 +356,8 @@ pub(super) fn waiting() -> Status {
 }
 
 fn ending() -> Status {
-    let message = "the server is ending: go to another, with the same request_id";
+    let message =
+        "the server or this connection is ending: go on with another, with the same request_id";
     status(Code::Unavailable, message, info(ErrorReason::ShuttingDown, []))
 }
 

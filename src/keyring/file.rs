@@ -1,49 +1,48 @@
 //! Reading and replacing the keyring file: private from the first moment, whole or not at all.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::{KeyringError, fill_randomly};
+use crate::files::private::{self, PrivateFileError};
 
 /// A full keyring has less than 10 KiB.
 const FILE_LEN_MAX: u64 = 64 * 1024;
 /// Read and write for the owner, nothing for others.
 const MODE: u32 = 0o600;
-/// The permission bits of group and others.
-const OTHERS: u32 = 0o077;
+/// What the group of a file of root's may have.
+const GROUP_READS: u32 = 0o040;
 
 /// The content of the file, after its type and its mode have been found in order.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
-    // Looked at before it is opened, for opening a pipe would wait for a writer …
-    check(path, &fs::metadata(path).map_err(absent_or_failed("read", path))?)?;
-    let file = File::open(path).map_err(failed("read", path))?;
-    // … and again after, for it may have been replaced in between.
-    check(path, &file.metadata().map_err(failed("read", path))?)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(FILE_LEN_MAX as usize + 1));
-    file.take(FILE_LEN_MAX + 1).read_to_end(&mut text).map_err(failed("read", path))?;
-    Ok(text)
+    private::read(path, FILE_LEN_MAX).map_err(|fault| match fault {
+        PrivateFileError::NotRegular { path } => KeyringError::NotRegular { path },
+        PrivateFileError::Exposed { path, mode } => KeyringError::Exposed { path, mode },
+        PrivateFileError::TooLong { path, .. } => {
+            let (line, column) = (0, 0);
+            KeyringError::Malformed { path, line, column }
+        }
+        PrivateFileError::Io { path, cause } => absent_or_failed("read", &path)(cause),
+    })
 }
 
-/// Makes the file unless there is one, which then stays as it is.
+/// Makes the file. One that is there stays as it is.
 pub(super) fn create(path: &Path, text: &[u8]) -> Result<(), KeyringError> {
     let draft = Draft::write(path, text, None)?;
-    match fs::hard_link(&draft.path, path) {
-        Err(fault) if fault.kind() != io::ErrorKind::AlreadyExists => {
-            Err(failed("create", path)(fault))
-        }
-        _ => {
-            drop(draft);
-            sync_directory(path)
-        }
-    }
+    fs::hard_link(&draft.path, path).map_err(|fault| match fault.kind() {
+        io::ErrorKind::AlreadyExists => KeyringError::Present { path: path.to_owned() },
+        _ => failed("create", path)(fault),
+    })?;
+    drop(draft);
+    sync_directory(path)
 }
 
-/// Replaces the file, which keeps its owner. A symbolic link stays, and what it points to is replaced.
+/// Replaces the file, which keeps its owner and stays readable for the group where it was. A symbolic link stays, and what it points to is replaced.
 pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), KeyringError> {
     let path = &fs::canonicalize(path).map_err(failed("replace", path))?;
     let before = fs::metadata(path).map_err(failed("replace", path))?;
@@ -61,22 +60,6 @@ pub(super) fn lock_directory(path: &Path) -> Result<File, KeyringError> {
     let turn = File::open(directory).map_err(failed("lock", directory))?;
     turn.lock().map_err(failed("lock", directory))?;
     Ok(turn)
-}
-
-fn check(path: &Path, found: &Metadata) -> Result<(), KeyringError> {
-    let path = path.to_owned();
-    if !found.is_file() {
-        return Err(KeyringError::NotRegular { path });
-    }
-    if found.mode() & OTHERS != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(KeyringError::Exposed { path, mode });
-    }
-    if found.len() > FILE_LEN_MAX {
-        let (line, column) = (0, 0);
-        return Err(KeyringError::Malformed { path, line, column });
-    }
-    Ok(())
 }
 
 /// A complete file beside its destination, removed when dropped.
@@ -110,6 +93,11 @@ impl Draft {
         {
             fchown(&file, Some(owner.uid()), Some(owner.gid()))
                 .map_err(failed("keep the owner in", &draft.path))?;
+        }
+        if let Some(owner) = owner {
+            let mode = MODE | owner.mode() & GROUP_READS;
+            file.set_permissions(Permissions::from_mode(mode))
+                .map_err(failed("keep the mode in", &draft.path))?;
         }
         file.write_all(text)
             .and_then(|()| file.sync_all())

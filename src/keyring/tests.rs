@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use ring::rand::SystemRandom;
 use tempfile::TempDir;
@@ -122,13 +122,24 @@ fn an_absent_keyring_is_to_be_restored() {
 #[test]
 fn a_file_that_others_may_touch_is_refused() {
     let text = document("0", &[entry("0", KEY)]);
-    for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666] {
+    for mode in [0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666] {
         check_refused(&text, mode, &format!("(mode {mode:04o}); run `chmod 600 "));
     }
     for mode in [0o600, 0o400, 0o700] {
         let (_directory, path) = place(&text, mode);
         assert_eq!(current(&load_or_create(&path, false, NOW).unwrap()), "0");
     }
+}
+
+#[test]
+fn a_keyring_of_roots_that_its_group_may_read_stays_so() {
+    let (_directory, path) = place(&document("0", &[entry("0", KEY)]), 0o640);
+    // Only where root runs the tests is it root's.
+    let is_roots = fs::metadata(&path).unwrap().uid() == 0;
+    assert_eq!(load_or_create(&path, false, NOW).is_ok(), is_roots);
+    assert_eq!(rotate(&path, NOW).is_ok(), is_roots);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert_eq!(load_or_create(&path, false, NOW).is_ok(), is_roots);
 }
 
 #[test]

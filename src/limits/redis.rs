@@ -14,6 +14,7 @@ use redis::{
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use self::current::Current;
 use super::counter::{Batch, Counter, Gone, Order};
@@ -170,7 +171,13 @@ impl Counter for Redis {
         let window = u64::try_from(window).unwrap_or(u64::MAX);
         let mut call = self.script.key(format!("{PREFIX}{limit}"));
         let call = call.arg(quota).arg(window).arg(rate.burst()).arg(slack).arg(least).arg(most);
-        match call.invoke_async::<(u64, u64)>(&mut connection).await {
+        let span = tracing::info_span!(
+            "EVALSHA",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = "EVALSHA",
+        );
+        match call.invoke_async::<(u64, u64)>(&mut connection).instrument(span).await {
             Ok((taken, level)) => {
                 self.succeeded();
                 Ok(Batch { taken, level })

@@ -7,6 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::oneshot};
+use tracing::Instrument as _;
 
 use super::{
     counter::{Counter, Order},
@@ -167,7 +168,8 @@ impl Shared {
     fn send(&self, claim: &Claim<'_>, order: Option<Order>) {
         if let Some(order) = order {
             let (holder, limit) = (claim.holder.to_owned(), claim.limit.name.clone());
-            self.back.spawn(Arc::clone(&self.parts).fulfil(holder, limit, order));
+            let work = Arc::clone(&self.parts).fulfil(holder, limit, order);
+            self.back.spawn(work.in_current_span());
         }
     }
 

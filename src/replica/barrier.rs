@@ -11,6 +11,7 @@ use std::{
 
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::cause;
 use crate::{
@@ -21,8 +22,16 @@ use crate::{
         replica::{Row, SharedLog, Stopwatch, Terms},
         time::Moment,
     },
+    measure::{Bounds, Histogram},
     mutants::{self, Mutant},
 };
+
+/// The classes of how long changes wait, in microseconds: a reading of the rows takes about a
+/// millisecond, a lease that nobody ends by itself takes seconds.
+const WAITS: Bounds = &[
+    500, 1_000, 2_000, 3_000, 5_000, 7_500, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 60_000_000,
+];
 
 /// How often the rows are read while somebody waits.
 const INTERVAL: Duration = Duration::from_millis(3);
@@ -46,6 +55,8 @@ pub(super) struct Barrier {
     rows: watch::Sender<Reading>,
     /// Held by who evicts.
     evicting: AsyncMutex<()>,
+    /// How long was waited.
+    waits: Histogram,
 }
 
 /// The rows, as they were at one moment.
@@ -90,7 +101,8 @@ impl Barrier {
         let (waiting, wanted) = (AtomicUsize::new(0), Notify::new());
         let noted = Mutex::default();
         let (rows, evicting) = (watch::Sender::default(), AsyncMutex::default());
-        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows, evicting }
+        let waits = Histogram::new(WAITS);
+        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows, evicting, waits }
     }
 
     /// This replica knows of a change: who waits for it next need not wait for this one.
@@ -147,12 +159,30 @@ impl Barrier {
         }
     }
 
+    /// How long was waited for changes to be in force.
+    pub(super) fn waits(&self) -> &Histogram {
+        &self.waits
+    }
+
+    /// Waits as [`Barrier::until_in_force`] does, and takes note how long.
+    pub(super) async fn wait(
+        &self,
+        revision: Revision,
+        until: Option<Moment>,
+    ) -> Result<(), StoreError> {
+        let begun = self.stopwatch.now();
+        let span = tracing::info_span!("barrier.wait", keyward.revision = revision.0);
+        let outcome = self.until_in_force(revision, until).instrument(span).await;
+        self.waits.record(self.stopwatch.now().since(begun));
+        outcome
+    }
+
     /// Waits until no replica answers from a state before `revision`, which was committed.
     ///
     /// A replica does not when it has acknowledged the change; or when so much time has passed that
     /// every lease which does not know of it is over. Rows that appear later are of replicas
     /// that have read the log since.
-    pub(super) async fn wait(
+    async fn until_in_force(
         &self,
         revision: Revision,
         until: Option<Moment>,

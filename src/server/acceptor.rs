@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::seldom::Seldom;
+use crate::measure::{Gauge, Present};
 
 /// How long accepting rests when the system refuses, for want of descriptors above all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -20,12 +21,15 @@ pub(super) struct Accepted {
     pub(super) peer: SocketAddr,
     /// One of `max_connections`, given back when the connection ends.
     pub(super) place: OwnedSemaphorePermit,
+    /// One of those that are open.
+    pub(super) present: Present,
 }
 
 /// Accepts connections for the front threads, in turn.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     places: Arc<Semaphore>,
+    open: Gauge,
     queues: Vec<mpsc::Sender<Accepted>>,
     next: usize,
     turned_away: Seldom,
@@ -33,8 +37,13 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(max_connections: usize, queues: Vec<mpsc::Sender<Accepted>>) -> Self {
+    pub(super) fn new(
+        max_connections: usize,
+        queues: Vec<mpsc::Sender<Accepted>>,
+        open: Gauge,
+    ) -> Self {
         Self {
+            open,
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             queues,
             next: 0,
@@ -71,7 +80,7 @@ impl Acceptor {
             .try_acquire_owned()
             .map_err(|_| "server.max_connections are open")?;
         let stream = ready_to_move(stream).map_err(|_| "the connection broke at once")?;
-        let mut accepted = Accepted { stream, peer, place };
+        let mut accepted = Accepted { stream, peer, place, present: self.open.enter() };
         for _ in 0..self.queues.len() {
             self.next = (self.next + 1) % self.queues.len();
             let Some(queue) = self.queues.get(self.next) else {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::acceptor::Accepted;
+use super::age::Ages;
 use super::calls::Calls;
 use super::greeting::{Greeting, greet};
 use super::{Answers, Peer};
@@ -32,8 +33,9 @@ const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Bytes of answers kept per call while its client does not read.
 const SEND_BUFFER: usize = 256 * 1024;
 
-/// Calls that a client may open and reset before the server has seen them: more is a flood (CVE-2023-44487).
-const PENDING_RESETS_MAX: usize = 20;
+/// Calls that a client may open and reset before the server has seen them: more is a flood (CVE-2023-44487). But where
+/// the server comes late, honest clients give up whatever they had open, a few times over.
+const PENDING_RESETS_MAX: usize = 1_000;
 
 /// Calls that the server itself resets for a client's errors, in the life of a connection: more is a flood
 /// (CVE-2025-8671).
@@ -44,6 +46,7 @@ const ERROR_RESETS_MAX: usize = 1_024;
 pub(super) struct Connections {
     pub(super) stop: CancellationToken,
     pub(super) drain_timeout: Duration,
+    ages: Ages,
     settings: Arc<ServerSettings>,
     greeting: Greeting,
 }
@@ -56,7 +59,8 @@ impl Connections {
         stop: CancellationToken,
     ) -> Self {
         let drain_timeout = settings.drain_timeout();
-        Self { stop, drain_timeout, settings: Arc::new(settings.clone()), greeting }
+        let ages = Ages::new(settings);
+        Self { stop, drain_timeout, ages, settings: Arc::new(settings.clone()), greeting }
     }
 
     fn http(&self, calls: Calls) -> Builder<Calls> {
@@ -76,10 +80,10 @@ impl Connections {
         http
     }
 
-    /// Serves one connection to its end. After `stop` it takes no more calls, and ends with the last one in flight,
-    /// whether or not the client reads.
+    /// Serves one connection to its end. After `stop`, and when it is old, it takes no more calls (GOAWAY), and ends
+    /// with the last one in flight, whether or not the client reads.
     pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
-        let Accepted { stream, peer, place: _until_the_end } = accepted;
+        let Accepted { stream, peer, place: _until_the_end, present: _so_long } = accepted;
         // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
         if self.greeting.is_encrypted() {
             let greeted = async {
@@ -120,8 +124,11 @@ impl Connections {
         presented: Option<Arc<Presented>>,
         service: S,
     ) {
+        let life = self.ages.begin(&self.stop);
+        let leaving = life.leaving();
         let service = service_fn(move |mut request| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(leaving.clone());
             if let Some(presented) = &presented {
                 request.extensions_mut().insert(Arc::clone(presented));
             }
@@ -130,13 +137,14 @@ impl Connections {
         let calls = Calls::default();
         let http = self.http(calls.clone());
         let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
-        let end = match self.stop.run_until_cancelled(connection.as_mut()).await {
+        let end = match life.of(connection.as_mut()).await {
             Some(end) => end,
             None => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     end = connection => end,
                     () = calls.over() => return tracing::debug!(%peer, "answers were not read"),
+                    () = life.spent() => return tracing::debug!(%peer, "calls went on for too long"),
                 }
             }
         };

@@ -7,8 +7,13 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, RuntimeErr, Statement, TransactionOptions, TransactionTrait as _,
 };
+use tracing::{Instrument as _, Span};
 
-use super::renewal::{Place, Renewal};
+use super::{
+    PoolUse,
+    renewal::{Place, Renewal},
+    traced,
+};
 
 /// How long a statement may take, on a connection that is to be had first and on one that is.
 /// None: as long as it takes, which is right for a file.
@@ -91,8 +96,26 @@ impl Bounded<DatabaseConnection> {
         &self,
         options: TransactionOptions,
     ) -> Result<Bounded<DatabaseTransaction>, DbErr> {
-        let begun = self.ask(|pool| async move { pool.begin_with_options(options).await }).await?;
+        let begun = self.ask(|pool| async move { pool.begin_with_options(options).await });
+        let begun = begun.instrument(self.span("BEGIN")).await?;
         Ok(Bounded { inner: begun, limits: self.limits })
+    }
+
+    /// How many of the connections are in use, under this name.
+    pub(super) fn in_use(&self, name: &'static str) -> PoolUse {
+        let (in_use, max) = match &self.inner {
+            Pool::Fixed(pool) => {
+                let pool = pool.get_sqlite_connection_pool();
+                let (open, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(0));
+                (open.saturating_sub(idle).into(), pool.options().get_max_connections().into())
+            }
+            Pool::Renewed(renewal) => renewal.in_use(),
+        };
+        PoolUse { name, in_use, max }
+    }
+
+    fn span(&self, sql: &str) -> Span {
+        traced::statement(self.get_database_backend(), sql)
     }
 
     /// Waits for what is under way, and answers nothing any more.
@@ -116,14 +139,20 @@ impl Bounded<DatabaseConnection> {
 }
 
 impl Bounded<DatabaseTransaction> {
+    fn span(&self, sql: &str) -> Span {
+        traced::statement(self.get_database_backend(), sql)
+    }
+
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let (transaction, _until_the_end) = self.inner;
-        within(self.limits.alone, transaction.commit()).await
+        let span = traced::statement(transaction.get_database_backend(), "COMMIT");
+        within(self.limits.alone, transaction.commit()).instrument(span).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         let (transaction, _until_the_end) = self.inner;
-        within(self.limits.alone, transaction.rollback()).await
+        let span = traced::statement(transaction.get_database_backend(), "ROLLBACK");
+        within(self.limits.alone, transaction.rollback()).instrument(span).await
     }
 }
 
@@ -134,23 +163,26 @@ impl ConnectionTrait for Bounded<DatabaseConnection> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let span = self.span(&statement.sql);
         let asked = self.ask(|pool| async move { pool.execute_raw(statement).await });
-        asked.await.map(|(answer, _)| answer)
+        asked.instrument(span).await.map(|(answer, _)| answer)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let asked = self.ask(|pool| async move { pool.execute_unprepared(sql).await });
-        asked.await.map(|(answer, _)| answer)
+        asked.instrument(self.span(sql)).await.map(|(answer, _)| answer)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let span = self.span(&statement.sql);
         let asked = self.ask(|pool| async move { pool.query_one_raw(statement).await });
-        asked.await.map(|(answer, _)| answer)
+        asked.instrument(span).await.map(|(answer, _)| answer)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let span = self.span(&statement.sql);
         let asked = self.ask(|pool| async move { pool.query_all_raw(statement).await });
-        asked.await.map(|(answer, _)| answer)
+        asked.instrument(span).await.map(|(answer, _)| answer)
     }
 
     fn support_returning(&self) -> bool {
@@ -165,19 +197,23 @@ impl ConnectionTrait for Bounded<DatabaseTransaction> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        within(self.limits.alone, self.inner.0.execute_raw(statement)).await
+        let span = self.span(&statement.sql);
+        within(self.limits.alone, self.inner.0.execute_raw(statement)).instrument(span).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        within(self.limits.alone, self.inner.0.execute_unprepared(sql)).await
+        let span = self.span(sql);
+        within(self.limits.alone, self.inner.0.execute_unprepared(sql)).instrument(span).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        within(self.limits.alone, self.inner.0.query_one_raw(statement)).await
+        let span = self.span(&statement.sql);
+        within(self.limits.alone, self.inner.0.query_one_raw(statement)).instrument(span).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        within(self.limits.alone, self.inner.0.query_all_raw(statement)).await
+        let span = self.span(&statement.sql);
+        within(self.limits.alone, self.inner.0.query_all_raw(statement)).instrument(span).await
     }
 
     fn support_returning(&self) -> bool {

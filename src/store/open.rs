@@ -82,7 +82,7 @@ pub enum OpenError {
     },
     /// The schema has changes that this build does not know.
     #[error(
-        "the database {place} was migrated by a newer keyward ({}); run that one, or let it take its migrations back first",
+        "the database {place} was migrated by a newer keyward ({}); run that one, or stop all servers and have it take them back with `keyward migrate --down`",
         .unknown.join(", ")
     )]
     Newer {

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use migrations::WentBack;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
     TransactionTrait as _,
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Home, OpenError, Place, Store,
+    back::Course,
     bounded::{Bounded, Limits, Pool, within},
     commit::{Committer, Queue},
     find::Policies,
@@ -170,12 +172,15 @@ pub(super) fn listening(options: &PostgresOptions) -> PgConnectOptions {
     session(options, Use::Trying).disable_statement_logging()
 }
 
-/// Brings the schema up to date. Of many processes that do, one at a time makes changes, and
-/// the others find them made.
-pub(super) async fn migrate(options: &PostgresOptions) -> Result<(), OpenError> {
+/// Changes the schema. Of many processes that do, one at a time makes changes, and the others find
+/// them made.
+pub(super) async fn migrate(
+    options: &PostgresOptions,
+    course: Course<'_>,
+) -> Result<WentBack, OpenError> {
     let migrated = async {
         let pool = connect_in_time(options, Use::Migrating).await?;
-        let outcome = migrate_alone(&pool).await;
+        let outcome = migrate_alone(&pool, course).await;
         pool.close().await?;
         outcome
     };
@@ -184,7 +189,7 @@ pub(super) async fn migrate(options: &PostgresOptions) -> Result<(), OpenError> 
 
 /// The lock is of a transaction, and so is given up with the connection at the latest; what is
 /// migrated is so beside it.
-async fn migrate_alone(pool: &DatabaseConnection) -> Result<(), DbErr> {
+async fn migrate_alone(pool: &DatabaseConnection, course: Course<'_>) -> Result<WentBack, DbErr> {
     let turn = pool.begin().await?;
     let lock = Statement::from_sql_and_values(
         DbBackend::Postgres,
@@ -192,8 +197,9 @@ async fn migrate_alone(pool: &DatabaseConnection) -> Result<(), DbErr> {
         [MIGRATION_LOCK.into()],
     );
     turn.execute_raw(lock).await?;
-    migrations::up(pool).await?;
-    turn.commit().await
+    let went = course.go(pool).await?;
+    turn.commit().await?;
+    Ok(went)
 }
 
 async fn connect_in_time(

@@ -22,6 +22,7 @@ type Make = Box<dyn Fn() -> BoxFuture<'static, Result<DatabaseConnection, DbErr>
 /// A pool, and how to make another.
 pub(super) struct Renewal {
     pool: RwLock<(u64, DatabaseConnection)>,
+    connections: u32,
     places: Arc<Semaphore>,
     acquire_timeout: Duration,
     make: Make,
@@ -39,7 +40,15 @@ impl Renewal {
     ) -> Result<Self, DbErr> {
         let pool = RwLock::new((0, make().await?));
         let places = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self { pool, places: Arc::new(Semaphore::new(places)), acquire_timeout, make })
+        let places = Arc::new(Semaphore::new(places));
+        Ok(Self { pool, connections, places, acquire_timeout, make })
+    }
+
+    /// How many connections are in use, and how many may be.
+    pub(super) fn in_use(&self) -> (u64, u64) {
+        let max = u64::from(self.connections);
+        let free = u64::try_from(self.places.available_permits()).unwrap_or(max);
+        (max.saturating_sub(free), max)
     }
 
     /// The pool as of now.

@@ -1,302 +1,220 @@
-//! What is measured, by the names of OpenTelemetry. Each is read when somebody gathers.
+//! What is measured, by the names of OpenTelemetry, from one list: registered, told to Prometheus
+//! and documented. Each is read when somebody gathers.
 
+mod calls;
+mod cluster;
+mod keys;
+mod process;
 mod tls;
 
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::{KeyValue, metrics::Meter};
 
-use super::{Sources, VERSION};
-use crate::{
-    cache::Counts,
-    checkpoints::Witnessed,
-    limits::{CounterTallied, Tallied},
-    replica::{Lease, Status},
-    usage::Counted,
-};
+use super::Sources;
+use crate::measure::Snapshot;
 
-/// A value, and what it is the value of.
-type Observed = (i64, Vec<KeyValue>);
+/// What a value is the value of: nothing that a caller could choose.
+pub(super) type Labels = Vec<(&'static str, &'static str)>;
 
-/// What is registered, and of what.
-struct Instruments<'a> {
-    meter: &'a Meter,
-    sources: &'a Arc<OnceLock<Sources>>,
+/// Values, and what they are the values of. None at all where there is nothing to tell.
+type Series<V> = Vec<(V, Labels)>;
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name in OpenTelemetry.
+    pub name: &'static str,
+    /// Its unit, as UCUM writes it. Empty: a mere number.
+    pub unit: &'static str,
+    /// What it tells, in one sentence.
+    pub meaning: &'static str,
+    /// The names of its labels in OpenTelemetry.
+    pub labels: &'static [&'static str],
+    read: Read,
+}
+
+/// How a metric is read.
+#[derive(Debug)]
+enum Read {
+    /// The same always.
+    Fixed(fn() -> Series<i64>),
+    /// What only grows.
+    Count(fn(&Sources) -> Series<u64>),
+    /// Time that only grows, in seconds.
+    Spent(fn(&Sources) -> Series<f64>),
+    /// What there is at the moment.
+    Level(fn(&Sources) -> Series<i64>),
+    /// A time at the moment, in seconds.
+    Time(fn(&Sources) -> Series<f64>),
+    /// How long things took.
+    Histogram(fn(&Sources) -> Series<Snapshot>),
+}
+
+/// Every metric, in the order in which they are documented.
+pub fn metrics() -> impl Iterator<Item = &'static Metric> {
+    [calls::METRICS, keys::METRICS, cluster::METRICS, tls::METRICS, process::METRICS]
+        .into_iter()
+        .flatten()
+}
+
+/// The histograms with what they have counted; those that have something to tell.
+pub(super) fn histograms(
+    sources: &Sources,
+) -> impl Iterator<Item = (&'static Metric, Series<Snapshot>)> {
+    metrics().filter_map(|metric| match metric.read {
+        Read::Histogram(read) => {
+            let series = read(sources);
+            (!series.is_empty()).then_some((metric, series))
+        }
+        _ => None,
+    })
+}
+
+impl Metric {
+    const fn labelled(self, labels: &'static [&'static str]) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// What kind of metric it is to Prometheus.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self.read {
+            Read::Count(_) | Read::Spent(_) => "counter",
+            Read::Fixed(_) | Read::Level(_) | Read::Time(_) => "gauge",
+            Read::Histogram(_) => "histogram",
+        }
+    }
+
+    /// Its name at `/metrics`: with its unit, and `_total` where it only grows.
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        let unit = match self.unit {
+            "s" => "_seconds",
+            "By" => "_bytes",
+            _ => "",
+        };
+        let total = if self.kind() == "counter" { "_total" } else { "" };
+        format!("{}{unit}{total}", self.name.replace('.', "_"))
+    }
+
+    fn register(&'static self, meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
+        let sources = Arc::clone(sources);
+        let (name, unit, meaning) = (self.name, self.unit, self.meaning);
+        macro_rules! observed {
+            ($builder:ident, $read:expr) => {
+                _ = meter
+                    .$builder(name)
+                    .with_unit(unit)
+                    .with_description(meaning)
+                    .with_callback(move |observer| {
+                        let told = sources.get().map($read).unwrap_or_default();
+                        for (value, labels) in told {
+                            observer.observe(value, &attributes(labels));
+                        }
+                    })
+                    .build()
+            };
+        }
+        match self.read {
+            Read::Fixed(read) => {
+                _ = meter
+                    .i64_observable_gauge(name)
+                    .with_description(meaning)
+                    .with_callback(move |observer| {
+                        for (value, labels) in read() {
+                            observer.observe(value, &attributes(labels));
+                        }
+                    })
+                    .build();
+            }
+            Read::Count(read) => observed!(u64_observable_counter, read),
+            Read::Spent(read) => observed!(f64_observable_counter, read),
+            Read::Level(read) => observed!(i64_observable_gauge, read),
+            Read::Time(read) => observed!(f64_observable_gauge, read),
+            // This program keeps them by itself: that of OpenTelemetry takes a lock for each value.
+            Read::Histogram(_) => {}
+        }
+    }
 }
 
 /// Registers all of them.
 pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
-    meter
-        .i64_observable_gauge("keyward.build_info")
-        .with_description("1, of the version that runs.")
-        .with_callback(|gauge| gauge.observe(1, &[KeyValue::new("version", VERSION)]))
-        .build();
-    let instruments = Instruments { meter, sources };
-    instruments.of_lease();
-    instruments.of_replica();
-    instruments.of_cache();
-    instruments.of_usage();
-    instruments.of_checkpoints();
-    instruments.of_limits();
-    tls::register(meter, sources);
+    metrics().for_each(|metric| metric.register(meter, sources));
 }
 
-impl Instruments<'_> {
-    fn of_lease(&self) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .f64_observable_gauge("keyward.replica.lease")
-            .with_unit("s")
-            .with_description("For how long this replica may still answer without a renewal.")
-            .with_callback(move |gauge| {
-                if let Some(status) = status(&sources) {
-                    gauge.observe(status.lease_left.as_secs_f64(), &[]);
-                }
-            })
-            .build();
-        self.status(
-            "keyward.replica.state",
-            "",
-            "1 for what this replica may do: answer (valid), answer and say that it may have \
-             missed changes (stale), or not (none).",
-            |status| {
-                [Lease::Valid, Lease::Stale, Lease::None]
-                    .into_iter()
-                    .map(|lease| {
-                        let label = KeyValue::new("state", lease.as_str());
-                        (i64::from(lease == status.lease), vec![label])
-                    })
-                    .collect()
-            },
-        );
-    }
-
-    fn of_replica(&self) {
-        self.status(
-            "keyward.replica.applied_revision",
-            "",
-            "The newest change that this replica has applied.",
-            |status| vec![(status.applied.0, vec![])],
-        );
-        self.status(
-            "keyward.replica.head_revision",
-            "",
-            "The newest change in the log, as of the last renewal.",
-            |status| vec![(status.head.0, vec![])],
-        );
-        self.status(
-            "keyward.replicas",
-            "{replica}",
-            "Replicas of the database, as of the last look.",
-            |status| match status.replicas {
-                0 => vec![],
-                replicas => vec![(i64::try_from(replicas).unwrap_or(i64::MAX), vec![])],
-            },
-        );
-        self.status(
-            "keyward.database.durability",
-            "",
-            "1 for how safe a commit is: on the disk, and on a standby before it is acknowledged.",
-            |status| {
-                let durability = status.durability.as_ref();
-                let of = |is: bool| if is { "true" } else { "false" };
-                let labels = durability.map(|durability| {
-                    vec![
-                        KeyValue::new("on_disk", of(durability.on_disk)),
-                        KeyValue::new("synchronous", of(durability.synchronous)),
-                    ]
-                });
-                labels.map(|labels| (1, labels)).into_iter().collect()
-            },
-        );
-        self.status(
-            "keyward.database.standbys",
-            "{server}",
-            "Servers that follow the database, as of the last look.",
-            |status| {
-                let durability = status.durability.as_ref();
-                durability.map(|it| (i64::from(it.standbys), vec![])).into_iter().collect()
-            },
-        );
-    }
-
-    fn of_cache(&self) {
-        let counter = |name, about, read: fn(Counts) -> u64| {
-            self.counter(name, about, move |sources| read(sources.cache.counts()));
-        };
-        counter("keyward.cache.hits", "Look-ups of keys answered from memory.", |c| c.hits);
-        counter("keyward.cache.misses", "Look-ups of keys that were not.", |c| c.misses);
-        counter("keyward.cache.loads", "Reads of keys in the database.", |c| c.loads);
-        counter(
-            "keyward.cache.joins",
-            "Look-ups that waited for a read which another began.",
-            |c| c.joins,
-        );
-        counter("keyward.cache.refused", "Reads that waited too long.", |c| c.refused);
-        self.size("keyward.cache.entries", "{key}", "Keys in memory.", |sources| {
-            sources.cache.size().0
-        });
-        self.size("keyward.cache.size", "By", "Memory they take, by estimate.", |sources| {
-            sources.cache.size().1
-        });
-    }
-
-    fn of_usage(&self) {
-        self.size(
-            "keyward.usage.entries",
-            "{entry}",
-            "What was counted and is not written: secrets by hour and outcome.",
-            |sources| sources.usage.counted().entries,
-        );
-        let counter = |name, about, read: fn(Counted) -> u64| {
-            self.counter(name, about, move |sources| read(sources.usage.counted()));
-        };
-        counter("keyward.usage.batches", "Batches of what was counted that were written.", |u| {
-            u.batches
-        });
-        counter("keyward.usage.failures", "Tries to write one that failed.", |u| u.failures);
-        counter(
-            "keyward.usage.coarsened",
-            "Calls counted for their workspace alone: there was no room for more.",
-            |u| u.coarsened,
-        );
-        counter("keyward.usage.dropped", "Calls not counted: there was no room.", |u| u.dropped);
-        counter(
-            "keyward.usage.refused",
-            "Calls not counted: the database refuses what is written of them.",
-            |u| u.refused,
-        );
-    }
-
-    fn of_checkpoints(&self) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .f64_observable_gauge("keyward.checkpoints.age")
-            .with_unit("s")
-            .with_description("Seconds since the last checkpoint of the log was signed, or since the schedule began.")
-            .with_callback(move |gauge| {
-                let witnessed = sources.get().map(|sources| sources.checkpoints.witnessed());
-                if let Some(age) = witnessed.and_then(|witnessed| witnessed.age) {
-                    gauge.observe(age.as_secs_f64(), &[]);
-                }
-            })
-            .build();
-        let counter = |name, about, read: fn(Witnessed) -> u64| {
-            self.counter(name, about, move |sources| read(sources.checkpoints.witnessed()));
-        };
-        counter("keyward.checkpoints.signed", "Checkpoints that were signed.", |c| c.signed);
-        counter("keyward.checkpoints.failures", "Checkpoints that were due and not signed.", |c| {
-            c.failures
-        });
-    }
-
-    fn of_limits(&self) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .u64_observable_counter("keyward.limits.decisions")
-            .with_description("Calls that have limits: within them, refused, or not to be told.")
-            .with_callback(move |counter| {
-                let Some(sources) = sources.get() else { return };
-                let Tallied { passed, refused, unknown, .. } = sources.limits.tallied();
-                for (outcome, count) in
-                    [("passed", passed), ("refused", refused), ("unknown", unknown)]
-                {
-                    counter.observe(count, &[KeyValue::new("outcome", outcome)]);
-                }
-            })
-            .build();
-        self.size(
-            "keyward.limits.holders",
-            "{holder}",
-            "Keys and workspaces of which it is remembered what was taken.",
-            |sources| sources.limits.tallied().holders,
-        );
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .u64_observable_counter("keyward.limits.orders")
-            .with_description("Batches that Redis was asked for.")
-            .with_callback(move |counter| {
-                if let Some(CounterTallied { orders, .. }) = redis(&sources) {
-                    counter.observe(orders, &[]);
-                }
-            })
-            .build();
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .u64_observable_gauge("keyward.limits.redis_up")
-            .with_description("1 while Redis answers, else 0.")
-            .with_callback(move |gauge| {
-                if let Some(CounterTallied { is_here, .. }) = redis(&sources) {
-                    gauge.observe(is_here.into(), &[]);
-                }
-            })
-            .build();
-    }
-
-    /// A gauge of this replica; absent where there are no others.
-    fn status(
-        &self,
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        read: fn(&Status) -> Vec<Observed>,
-    ) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .i64_observable_gauge(name)
-            .with_unit(unit)
-            .with_description(about)
-            .with_callback(move |gauge| {
-                for (value, labels) in status(&sources).iter().flat_map(read) {
-                    gauge.observe(value, &labels);
-                }
-            })
-            .build();
-    }
-
-    fn counter(
-        &self,
-        name: &'static str,
-        about: &'static str,
-        read: impl Fn(&Sources) -> u64 + Send + Sync + 'static,
-    ) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .u64_observable_counter(name)
-            .with_description(about)
-            .with_callback(move |counter| {
-                if let Some(sources) = sources.get() {
-                    counter.observe(read(sources), &[]);
-                }
-            })
-            .build();
-    }
-
-    fn size(
-        &self,
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        read: fn(&Sources) -> u64,
-    ) {
-        let sources = Arc::clone(self.sources);
-        self.meter
-            .u64_observable_gauge(name)
-            .with_unit(unit)
-            .with_description(about)
-            .with_callback(move |gauge| {
-                if let Some(sources) = sources.get() {
-                    gauge.observe(read(sources), &[]);
-                }
-            })
-            .build();
-    }
+/// The table of metrics as the README shows it, in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let header = "| Metric | OpenTelemetry | Type | Unit | Meaning |\n|---|---|---|---|---|\n";
+    metrics().fold(header.to_owned(), |table, metric| {
+        let names: Vec<_> = metric.labels.iter().map(|label| label.replace('.', "_")).collect();
+        let labels =
+            if names.is_empty() { String::new() } else { format!("{{{}}}", names.join(",")) };
+        let (prometheus, name, kind) = (metric.prometheus_name(), metric.name, metric.kind());
+        let unit = metric.unit.trim_matches(['{', '}']);
+        let unit = if unit.is_empty() { "–" } else { unit };
+        let meaning = metric.meaning;
+        table + &format!("| `{prometheus}{labels}` | `{name}` | {kind} | {unit} | {meaning} |\n")
+    })
 }
 
-fn redis(sources: &OnceLock<Sources>) -> Option<CounterTallied> {
-    sources.get()?.limits.tallied().counter
+const fn metric(
+    name: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+    read: Read,
+) -> Metric {
+    Metric { name, unit, meaning, labels: &[], read }
 }
 
-fn status(sources: &OnceLock<Sources>) -> Option<Status> {
-    sources.get()?.replica.as_ref().map(|replica| replica.status())
+/// The one value of what has no labels.
+fn one<V>(value: V) -> Series<V> {
+    vec![(value, Vec::new())]
+}
+
+/// The same, of what may be absent.
+fn some<V>(value: Option<V>) -> Series<V> {
+    value.into_iter().flat_map(one).collect()
+}
+
+/// A number as a level has it.
+fn level(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+fn attributes(labels: Labels) -> Vec<KeyValue> {
+    labels.into_iter().map(|(name, value)| KeyValue::new(name, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_those_of_ours_say_so() {
+        let names: BTreeSet<_> = metrics().map(Metric::prometheus_name).collect();
+        assert_eq!(names.len(), metrics().count());
+        for metric in metrics() {
+            let known = ["keyward.", "rpc.server.", "process."];
+            assert!(known.iter().any(|prefix| metric.name.starts_with(prefix)), "{}", metric.name);
+        }
+    }
+
+    /// As `promtool check metrics` has it.
+    #[test]
+    fn prometheus_has_nothing_to_say_of_names_and_meanings() {
+        for metric in metrics() {
+            let name = metric.prometheus_name();
+            assert_eq!(name.ends_with("_total"), metric.kind() == "counter", "{name}");
+            for reserved in ["_count", "_sum", "_bucket", "_info"] {
+                let is_info = reserved == "_info" && name == "keyward_build_info";
+                assert!(!name.ends_with(reserved) || is_info, "{name}");
+            }
+            assert!(metric.meaning.ends_with('.') && metric.meaning.len() > 10, "{name}");
+            assert!(!metric.meaning.contains(['|', '\n']), "{name}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub struct Encrypted {
 }
 
 /// Begins connections with the certificate and the authorities that are in force. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Handshakes(pub(super) watch::Receiver<Arc<ServerConfig>>);
 
 impl Handshakes {

@@ -44,6 +44,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::domain::identity::Identity;
 
     fn made(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
         let mut params =
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn the_names_of_a_certificate_are_in_their_order() {
         let read = presented(&[made(|_| {})]).unwrap();
-        let names: Vec<_> = read.identities.iter().map(|identity| identity.as_str()).collect();
+        let names: Vec<_> = read.identities.iter().map(Identity::as_str).collect();
         assert_eq!((names, read.end), (vec!["dns:b.acme", "dns:a.acme"], END));
         assert_eq!(presented(&[]), None);
     }
@@ -81,7 +82,7 @@ mod tests {
         let one = made(|params| params.subject_alt_names.push(uri("spiffe://acme/a")));
         let identities = presented(&[one]).unwrap().identities;
         assert_eq!(
-            identities.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+            identities.iter().map(Identity::as_str).collect::<Vec<_>>(),
             ["spiffe://acme/a"]
         );
         let two = made(|params| {

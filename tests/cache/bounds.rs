@@ -186,6 +186,25 @@ async fn a_read_goes_on_when_who_began_it_has_left() {
     assert_eq!(scene.reads(), 1);
 }
 
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_any_more_is_not_begun() {
+    let scene = Scene::new(Bounds { loads_max: 1, ..BOUNDS }, 0).await;
+    let first = scene.ask(1, Made::Key);
+    scene.until(|scene| scene.reads() == 1).await;
+    let (left, waits) = (scene.ask(2, Made::Key), scene.ask(3, Made::Key));
+    scene.until(|scene| scene.cache.counts().misses == 3).await;
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    scene.gate.pass.add_permits(MANY);
+    for asked in [first, waits] {
+        assert!(asked.await.unwrap().unwrap().is_some());
+    }
+    assert_eq!(scene.cache.counts().loads, 2, "the one in between was left");
+    // Who comes later is not told that another left.
+    assert!(scene.ask(2, Made::Key).await.unwrap().unwrap().is_some());
+    assert_eq!(scene.cache.counts().loads, 3);
+}
+
 #[test]
 fn who_waits_is_told_when_the_back_ends() {
     let (back, front) = (runtime(), runtime());

@@ -74,3 +74,19 @@ fn a_secret_that_nobody_gets_is_a_failure_with_the_remedy() {
         assert_eq!(Caller::new(server.address, secret.trim()).keys("workspaces/system").len(), 2);
     }
 }
+
+#[test]
+fn beside_a_running_server_it_says_what_to_do_instead() {
+    let place = Place::new();
+    let server = place.serve();
+    for command in [&["bootstrap"][..], &["bootstrap", "--force"]] {
+        place.run(command).failed(
+            1,
+            &["keyward.db", "Stop that one, run `keyward bootstrap` again", "KeyAdmin/CreateKey"],
+        );
+    }
+    server.end().succeeded();
+    let secret = place.bootstrap();
+    // And that way a running server mints another.
+    assert!(is_secret(&Caller::new(place.serve().address, &secret).mint(), "keyward"));
+}

@@ -51,6 +51,62 @@ fn a_database_of_a_newer_version_is_refused_by_every_command() {
     place.run(&["migrate"]).succeeded();
 }
 
+/// The newest change of the schema, and the one before.
+const CHANGES: [&str; 2] =
+    ["m20261122_000005_add_deleted_principals", "m20261122_000004_add_usage"];
+
+#[test]
+fn a_schema_goes_back_for_an_older_version_and_up_again() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let events = place.events();
+    let ran = place.run(&["migrate", "--down"]).succeeded();
+    assert!(ran.stderr.contains(CHANGES[0]) && !ran.stderr.contains(CHANGES[1]), "{ran:?}");
+    // Nothing after that change is left to be taken back.
+    let again = place.run(&["migrate", "--down", "--to", CHANGES[1]]).succeeded();
+    assert!(again.stderr.contains("nothing to take back"), "{again:?}");
+    place.run(&["migrate"]).succeeded();
+    assert_eq!(place.events(), events);
+    assert!(Caller::new(place.serve().address, &secret).knows(&secret));
+}
+
+#[test]
+fn what_going_back_would_lose_is_named_and_kept_unless_it_may_be_lost() {
+    let place = Place::new();
+    let secret = place.bootstrap();
+    let server = place.serve();
+    assert!(Caller::new(server.address, &secret).knows(&secret));
+    server.end().succeeded();
+    execute(&place, "UPDATE keys SET plan = 'gold'");
+    let down = ["migrate", "--down", "--to", "m20261122_000001_create_tables"];
+    place
+        .run(&down)
+        .failed(1, &["how often keys were used", "the plans of", "back it up", "--force"]);
+    assert!(Caller::new(place.serve().address, &secret).knows(&secret));
+    let forced = place.run(&[&down[..], &["--force"]].concat()).succeeded();
+    assert!(forced.stderr.contains("m20261122_000002_add_plans"), "{forced:?}");
+    place.run(&["migrate"]).succeeded();
+    assert!(Caller::new(place.serve().address, &secret).knows(&secret));
+}
+
+#[test]
+fn a_change_that_was_never_made_is_answered_with_those_that_were() {
+    let place = Place::new();
+    place.run(&["migrate"]).succeeded();
+    let ran = place.run(&["migrate", "--down", "--to", "m2026"]);
+    ran.failed(1, &["\"m2026\"", CHANGES[0], CHANGES[1]]);
+    let half = place.run(&["migrate", "--to", CHANGES[1]]);
+    assert!(half.status == 2 && half.stderr.contains("--down"), "{half:?}");
+}
+
+#[test]
+fn a_running_server_keeps_its_schema() {
+    let place = Place::new();
+    let server = place.serve();
+    place.run(&["migrate", "--down", "--force"]).failed(1, &["keyward.db", "stop it first"]);
+    server.end().succeeded();
+}
+
 #[test]
 fn a_file_that_is_no_database_is_named_and_left_alone() {
     let place = Place::new();

@@ -3,7 +3,7 @@
 use crate::place::Place;
 
 /// Every command with its parents.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "bootstrap",
     "descriptor-set",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 17] = [
     "events verify",
     "health",
     "keyring",
+    "keyring init",
     "keyring public-key",
     "keyring rotate",
     "migrate",

@@ -156,3 +156,32 @@ fn there_is_nothing_to_rotate_before_it_is_made() {
     place.run(&["keyring", "rotate"]).failed(1, &[FILE, "does not exist"]);
     assert_eq!(place.content(), [""; 0]);
 }
+
+#[test]
+fn one_is_made_where_there_is_none_and_never_in_place_of_another() {
+    let place = Place::new();
+    let ran = place.run(&["keyring", "init"]).succeeded();
+    assert_eq!(ran.stdout, "");
+    for said in [FILE, "keep a copy", "create secret generic keyward-keyring --from-file=keyring="]
+    {
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+    let made = fs::read_to_string(place.path(FILE)).unwrap();
+    assert_eq!(fs::metadata(place.path(FILE)).unwrap().permissions().mode() & 0o7777, 0o600);
+    let key = made.split('"').find(|part| part.len() == 64).unwrap();
+    assert!(!ran.stderr.contains(&key[..8]), "{ran:?}");
+    place.run(&["keyring", "init"]).failed(1, &[FILE, "is there already", "keyring rotate"]);
+    assert_eq!(fs::read_to_string(place.path(FILE)).unwrap(), made);
+    assert_eq!(place.content(), [FILE]);
+    // It is the one that the first secret is signed with.
+    place.bootstrap();
+    assert_eq!(fs::read_to_string(place.path(FILE)).unwrap(), made);
+}
+
+#[test]
+fn one_is_made_where_it_is_told_to_be() {
+    let place = Place::new();
+    place.run(&["keyring", "init", "--path", "other"]).succeeded();
+    assert_eq!(place.content(), ["other"]);
+    place.run(&["keyring", "init", "--path", "absent/other"]).failed(1, &["cannot create absent/"]);
+}

@@ -61,10 +61,20 @@ fn of_a_file_the_memory_is_told_and_no_lease() {
         ("keyward_usage_coarsened_total", 0.0),
         ("keyward_usage_dropped_total", 0.0),
         ("keyward_usage_refused_total", 0.0),
-        ("target_info{service_name=\"keyward\",service_version=\"VERSION\"}", 1.0),
+        ("keyward_decisions_total{reason=\"ALLOWED\"}", 3.0),
+        ("keyward_decisions_total{reason=\"INVALID_KEY\"}", 0.0),
+        ("keyward_cache_loading", 0.0),
+        ("keyward_calls_refused_total{kind=\"usual\"}", 0.0),
+        ("keyward_database_connections_max{pool=\"read\"}", 4.0),
+        ("keyward_database_connections_max{pool=\"write\"}", 1.0),
     ];
-    let expected = expected.map(|(series, value)| (series.replace("VERSION", version), value));
-    assert_eq!(metrics, Metrics(expected.into_iter().collect()));
+    for (series, value) in expected {
+        assert_eq!(metrics.value(&series.replace("VERSION", version)), value, "{series}");
+    }
+    let told = |name: &str| metrics.0.keys().any(|series| series.starts_with(name));
+    assert!(told("target_info{") && !told("keyward_replica") && !told("keyward_barrier"));
+    assert!(!told("keyward_limits_redis_up") && !told("keyward_telemetry"), "{metrics:?}");
+    assert!(metrics.value("process_memory_usage_bytes") > 1e6);
     let size = metrics.value("keyward_cache_size_bytes");
     assert!((100.0..100_000.0).contains(&size), "{size}");
     // The one secret that was used is not written yet, or it is.

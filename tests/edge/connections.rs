@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use keyward::config::ServerSettings;
+use keyward::server::Entry;
 use keyward::server::{self, ServerError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -133,7 +134,8 @@ async fn the_death_of_a_front_thread_ends_the_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = ServerSettings { front_threads: 2, ..ServerSettings::default() };
-    let server = server::run(listener, Deadly, &settings, CancellationToken::new());
+    let server =
+        server::run(listener, Deadly, &settings, Entry::default(), CancellationToken::new());
     let (ended, ()) =
         tokio::join!(tokio::time::timeout(LONG, server), is_closed_after(address, b""));
     assert!(matches!(ended.unwrap(), Err(ServerError::FrontDied)));

@@ -50,6 +50,11 @@ pub(crate) fn head(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     head
 }
 
+pub(crate) fn framed(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
 pub(crate) struct Frame {
     pub(crate) kind: u8,
     flags: u8,
@@ -82,9 +87,12 @@ impl Frames {
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
-        self.0.write_all(&frame).await.unwrap();
+        self.write(&framed(kind, flags, stream, payload)).await;
+    }
+
+    /// Sends frames together.
+    pub(crate) async fn write(&mut self, frames: &[u8]) {
+        self.0.write_all(frames).await.unwrap();
     }
 
     pub(crate) async fn receive(&mut self) -> Frame {

@@ -1,10 +1,12 @@
 //! The front and the layers around the services, by a real client over TCP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod age;
 mod calls;
 mod connections;
 mod drain;
 mod frames;
+mod given_up;
 mod refused;
 mod support;
 mod unread;

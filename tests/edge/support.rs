@@ -14,7 +14,8 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyward::back::Drained;
 use keyward::config::ServerSettings;
-use keyward::grpc::layers::{EdgeLimits, edge};
+use keyward::grpc::layers::{EdgeLimits, Watch, edge};
+use keyward::server::Entry;
 use keyward::server::{self, Peer, ServerError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -138,7 +139,12 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
     let release = Arc::new(Notify::new());
     let slow = Slow { events: tell, release: Arc::clone(&release) };
     let (_, health) = tonic_health::server::health_reporter();
-    let mut settings = ServerSettings { front_threads: 2, ..ServerSettings::default() };
+    // So many as a test may want of one connection.
+    let mut settings = ServerSettings {
+        front_threads: 2,
+        max_concurrent_streams: 2_000,
+        ..ServerSettings::default()
+    };
     change(&mut settings);
     let limits = EdgeLimits {
         deadline_max: settings.deadline_max(),
@@ -146,12 +152,14 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
         max_message_bytes: settings.max_message_bytes,
     };
     let stop = CancellationToken::new();
-    let service = edge(Routes::new(health).add_service(slow), limits, stop.clone());
+    let service =
+        edge(Routes::new(health).add_service(slow), limits, Watch::default(), stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = stop.clone();
-    let ended =
-        tokio::spawn(async move { server::run(listener, service, &settings, shutdown).await });
+    let ended = tokio::spawn(async move {
+        server::run(listener, service, &settings, Entry::default(), shutdown).await
+    });
     Running { address, stop, events, release, ended }
 }
 

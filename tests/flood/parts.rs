@@ -25,15 +25,15 @@ use keyward::{
         secret::{Digest, Keyring},
     },
     grpc::{
-        authenticate::Authenticated,
+        authenticate::{Authenticated, Knows},
         introspect::IntrospectService,
         key_admin::KeyAdminService,
-        layers::{EdgeLimits, edge},
+        layers::{EdgeLimits, Watch, edge},
     },
     introspect::Introspection,
     limits::Refuse,
     proto::{introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
-    server,
+    server::{self, Entry},
     store::{Options, Store},
 };
 use ring::rand::SystemRandom;
@@ -212,11 +212,13 @@ impl Parts {
             Arc::clone(&self.admin),
             self.back.clone(),
             Arc::new(SystemStopwatch),
+            self.settings.server.admin_wait(),
         );
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let (admin, introspect) = (KeyAdminServer::new(admin), IntrospectServer::new(introspect));
-        let routes = Routes::new(Authenticated::new(admin, Arc::clone(&self.introspection)))
-            .add_service(Authenticated::new(introspect, Arc::clone(&self.introspection)));
+        let knows = Knows { keys: Arc::clone(&self.introspection), certificates: None };
+        let routes = Routes::new(Authenticated::new(admin, knows.clone()))
+            .add_service(Authenticated::new(introspect, knows));
         let limits = EdgeLimits {
             deadline_max: self.settings.server.deadline_max(),
             max_in_flight: self.settings.server.max_in_flight,
@@ -226,10 +228,9 @@ impl Parts {
         let address = listener.local_addr().unwrap();
         let (settings, shutdown) = (self.settings.server.clone(), self.shutdown.clone());
         tokio::spawn(async move {
-            let drained =
-                server::run(listener, edge(routes, limits, shutdown.clone()), &settings, shutdown)
-                    .await;
-            let _ = drained.unwrap();
+            let edge = edge(routes, limits, Watch::default(), shutdown.clone());
+            let drained = server::run(listener, edge, &settings, Entry::default(), shutdown);
+            let _ = drained.await.unwrap();
         });
         address
     }

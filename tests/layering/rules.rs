@@ -29,8 +29,14 @@ const RUNTIME: &[&str] = &["tokio", "tokio_util", "moka"];
 const REDIS: &[&str] = &["redis::"];
 
 /// Crates by which metrics are told: whoever is measured knows nothing of it.
-const TELEMETRY: &[&str] =
-    &["opentelemetry", "opentelemetry_sdk", "opentelemetry_prometheus", "prometheus"];
+const TELEMETRY: &[&str] = &[
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "opentelemetry_prometheus",
+    "opentelemetry_proto",
+    "prometheus",
+    "tracing_opentelemetry",
+];
 
 /// The crates of TLS and certificates: one module names them.
 const TLS: &[&str] = &["rustls", "tokio_rustls", "webpki", "rustls_native_certs"];
@@ -66,7 +72,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "introspect",
-        ours: Some(&["introspect", "domain"]),
+        ours: Some(&["introspect", "domain", "measure"]),
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY, REDIS],
     },
@@ -78,7 +84,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "replica",
-        ours: Some(&["replica", "cache", "domain", "mutants"]),
+        ours: Some(&["replica", "cache", "domain", "measure", "mutants"]),
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE, TELEMETRY, REDIS, &["moka", "Instant", "SystemTime"]],
     },
@@ -124,14 +130,23 @@ const LAYERS: &[Layer] = &[
             "telemetry",
             "cache",
             "checkpoints",
+            "introspect",
             "limits",
+            "measure",
             "replica",
             "tls",
             "usage",
             "domain",
         ]),
         not_ours: &[],
-        foreign: &[DATABASE, REDIS, &["moka", "tonic"]],
+        foreign: &[DATABASE, REDIS, &["moka"]],
+    },
+    // Counting is for everybody, and so knows nobody.
+    Layer {
+        name: "measure",
+        ours: Some(&["measure"]),
+        not_ours: &[],
+        foreign: &[TRANSPORT, DATABASE, RUNTIME, TELEMETRY, REDIS, &["tracing", "SystemTime"]],
     },
     Layer {
         name: "grpc",
@@ -150,7 +165,7 @@ const LAYERS: &[Layer] = &[
             "app",
             "cli",
         ],
-        foreign: &[DATABASE, REDIS, &["moka"]],
+        foreign: &[DATABASE, REDIS, TELEMETRY, &["moka"]],
     },
 ];
 

@@ -204,7 +204,11 @@ async fn whoever_makes_many_keys_lets_others_have_their_turn() {
             requests: vec![creation("", ""); count],
             intent: Intent { validate_only: true, ..Intent::default() },
         };
-        let mut making = std::pin::pin!(world.admin.batch_create_keys(&world.root, &request));
+        let mut making = std::pin::pin!(world.admin.batch_create_keys(
+            &world.root,
+            &request,
+            tokio::task::yield_now
+        ));
         let mut turns = 0;
         std::future::poll_fn(|context| {
             turns += 1;

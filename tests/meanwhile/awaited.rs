@@ -229,7 +229,11 @@ async fn keys_that_are_made_together_and_ends_that_are_only_checked_wait_for_nob
         requests: vec![creation("b", ""), creation("c", "")],
         intent: Intent::default(),
     };
-    waiting.admin.batch_create_keys(&waiting.world.root, &request).await.unwrap();
+    waiting
+        .admin
+        .batch_create_keys(&waiting.world.root, &request, tokio::task::yield_now)
+        .await
+        .unwrap();
     let check = Intent { validate_only: true, ..Intent::default() };
     waiting.revoke(&["a", "b"], check).await.unwrap();
     assert_eq!(waiting.asked(), []);

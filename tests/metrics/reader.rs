@@ -47,9 +47,9 @@ impl Metrics {
         *self.0.get(series).unwrap_or_else(|| panic!("{series} is not among {self:?}"))
     }
 
-    /// Gauges and counters in the text format of Prometheus, version 0.0.4; an error is a line
+    /// Gauges, counters and histograms in the text format of Prometheus, version 0.0.4; an error is a line
     /// that is wrong. Each family is there once: HELP, TYPE, and at least one series.
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse<'a>(text: &'a str) -> Result<Self, String> {
         let (mut series, mut families) = (BTreeMap::new(), BTreeSet::new());
         let text = text.strip_suffix('\n').ok_or("no end of line at the end")?;
         let mut lines = text.split('\n').peekable();
@@ -62,14 +62,20 @@ impl Metrics {
             let is_name = is_name(name) && families.insert(name);
             let is_kind = match kind.and_then(|kind| kind.strip_prefix(name)) {
                 Some(" counter") => name.ends_with("_total"),
-                Some(" gauge") => !name.ends_with("_total"),
+                Some(" gauge" | " histogram") => !name.ends_with("_total"),
                 _ => false,
             };
             (is_name && is_kind).then_some(()).ok_or_else(wrong)?;
+            let is_histogram = kind.is_some_and(|kind| kind.ends_with(" histogram"));
+            let of_part = |rest: &'a str| {
+                let part = ["_bucket", "_sum", "_count"].into_iter();
+                part.filter_map(|part| rest.strip_prefix(part)).next()
+            };
             let mut count = 0;
             while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
                 let (given, value) = line.rsplit_once(' ').ok_or(line)?;
                 let labels = given.strip_prefix(name).ok_or(line)?;
+                let labels = if is_histogram { of_part(labels).ok_or(line)? } else { labels };
                 let value = value.parse().map_err(|_| line)?;
                 let is_new = series.insert(given.to_owned(), value).is_none();
                 (is_new && are_labels(labels)).then_some(()).ok_or(line)?;
@@ -107,6 +113,7 @@ fn what_is_no_exposition_is_refused() {
         ("# TYPE a_b gauge\n", ""),
         ("# TYPE a_b", "# TYPE a_c"),
         ("gauge", "counter"),
+        ("gauge", "histogram"),
         ("gauge", "gauges"),
         ("a_b -3", "a_bc -3"),
         ("a_b -3", "a_b{c=\"d\",e=\"\"} 1"),

@@ -7,7 +7,7 @@ use keyward::domain::{
     secret::{KeyVersion, Keyring, SigningKey},
     workspace::Workspace,
 };
-use keyward::store::OpenError;
+use keyward::store::{BackError, OpenError};
 use sea_orm::{ConnectionTrait as _, Statement};
 
 use crate::{
@@ -86,10 +86,41 @@ async fn go_down_below(database: &impl Database, version: &str) {
     connection.close().await.unwrap();
 }
 
+pub(crate) async fn what_is_in_a_change_is_not_lost_on_the_way_back(database: &impl Database) {
+    let store = database.store().await;
+    furnish(&store).await;
+    let gone = Principal { disabled: true, deleted: true, ..principal() };
+    store.commit(change(Write::Principal(gone, rev(3)))).await.unwrap();
+    store.commit(new_key(full_key("ci"))).await.unwrap();
+    let first = Some("m20261122_000001_create_tables");
+    let Err(BackError::Losing { lost, .. }) = store.migrate_back(first, false).await else {
+        panic!("it is lost");
+    };
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    assert!(lost[0].contains("plans") && lost[1].contains("deleted"), "{lost:?}");
+    assert!(store.schema_fits().await.unwrap());
+    let taken = store.migrate_back(first, true).await.unwrap();
+    assert_eq!(taken.len(), 4, "{taken:?}");
+    assert!(taken[0] > taken[3], "{taken:?}");
+    drop(store);
+    let store = database.open().await;
+    assert_eq!(store.migrate_back(first, false).await.unwrap(), [""; 0]);
+    // Of the last one, each record would be.
+    let Err(BackError::Losing { lost, .. }) = store.migrate_back(None, false).await else {
+        panic!("it is lost");
+    };
+    assert_eq!(lost, ["every record"]);
+}
+
 pub(crate) async fn a_newer_schema_is_refused_by_name(database: &impl Database) {
     let store = database.store().await;
     database.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_later', 0)").await;
-    for outcome in [store.schema_fits().await.map(|_| ()), store.migrate().await] {
+    let back = store.migrate_back(None, true).await.map(|_| ());
+    let back = back.map_err(|error| match error {
+        BackError::Open(error) => error,
+        error => panic!("{error}"),
+    });
+    for outcome in [store.schema_fits().await.map(|_| ()), store.migrate().await, back] {
         let error = outcome.unwrap_err();
         assert!(matches!(error, OpenError::Newer { .. }));
         assert!(error.to_string().contains("m29991231_000001_later"), "{error}");

@@ -9,7 +9,7 @@ use keyward::{
         ports::{Change, FindKey as _, Guard, Records as _, StoreError, Write},
         secret::{KeyVersion, Keyring, SigningKey},
     },
-    store::{OpenError, PostgresOptions, Store},
+    store::{BackError, OpenError, PostgresOptions, Store},
 };
 use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::task::JoinSet;
@@ -34,6 +34,21 @@ pub(crate) async fn without_help(database: &Postgres) -> Store {
     let store = Store::connect(&options).await.unwrap();
     store.migrate().await.unwrap();
     store
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_servers_use_stays_as_it_is_unless_they_are_gone() {
+    let database = Postgres::new().await;
+    let store = database.store().await;
+    database
+        .execute(
+            "INSERT INTO replicas VALUES ('a', 1, 0, 1, 1000, 0, ''), ('b', 1, 0, 1, 1000, 0, '')",
+        )
+        .await;
+    let refused = store.migrate_back(None, false).await.unwrap_err();
+    assert!(matches!(refused, BackError::InUse { count: 2, .. }), "{refused}");
+    assert!(store.schema_fits().await.unwrap());
+    assert_eq!(store.migrate_back(None, true).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ impl<'a> Client<'a> {
     /// A connection, and the channel over it. Where the server asks for a certificate, that none was shown is seen by
     /// the first call alone.
     pub(crate) async fn channel(&self, address: SocketAddr) -> io::Result<Channel> {
-        channel(self.config(), address).await
+        channel(&self.config(), address).await
     }
 
     /// Whether a call is answered.
@@ -75,15 +75,18 @@ impl<'a> Client<'a> {
 }
 
 pub(crate) async fn handshake(
-    config: Arc<ClientConfig>,
+    config: &Arc<ClientConfig>,
     address: SocketAddr,
 ) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     let name = "localhost".try_into().map_err(io::Error::other)?;
-    TlsConnector::from(config).connect(name, stream).await
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }
 
-pub(crate) async fn channel(config: Arc<ClientConfig>, address: SocketAddr) -> io::Result<Channel> {
+pub(crate) async fn channel(
+    config: &Arc<ClientConfig>,
+    address: SocketAddr,
+) -> io::Result<Channel> {
     // One connection, and none after it.
     let mut stream = Some(TokioIo::new(handshake(config, address).await?));
     let once = tower::service_fn(move |_| std::future::ready(stream.take().ok_or("it was lost")));

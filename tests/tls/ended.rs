@@ -7,7 +7,7 @@ use keyward::{
     clock::SystemClock,
     config::{ClientCertificates, Settings},
     domain::identity::Presented,
-    server,
+    server::{self, Entry},
     tls::Tls,
 };
 use tokio::{net::TcpListener, sync::Notify};
@@ -60,11 +60,11 @@ async fn a_call_in_flight_is_finished_when_the_server_ends() {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, handshakes) = (CancellationToken::new(), Some(tls.handshakes()));
+    let stop = CancellationToken::new();
+    let entry = Entry { handshakes: Some(tls.handshakes()), ..Entry::default() };
     let (stopped, server) = (stop.clone(), settings.server);
-    let running = tokio::spawn(async move {
-        server::run_encrypted(listener, service, &server, handshakes, stopped).await
-    });
+    let running =
+        tokio::spawn(async move { server::run(listener, service, &server, entry, stopped).await });
     let issued = place.clients.client(&["a.example"]);
     let client = Client::with(&place.authority.pem, &issued);
     let channel = client.channel(address).await.unwrap();

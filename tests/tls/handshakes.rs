@@ -26,7 +26,7 @@ async fn clients_of_both_versions_are_served() {
         [(&OLDER, ProtocolVersion::TLSv1_2), (&NEWER, ProtocolVersion::TLSv1_3)]
     {
         let client = Client { versions, ..Client::new(&place.authority.pem) };
-        let stream = handshake(client.config(), server.address).await.unwrap();
+        let stream = handshake(&client.config(), server.address).await.unwrap();
         assert_eq!(stream.get_ref().1.protocol_version(), Some(expected));
         assert!(client.is_served(server.address).await, "{expected:?}");
     }
@@ -59,7 +59,7 @@ async fn a_session_is_resumed_and_after_another_certificate_it_is_not() {
     let server = Server::encrypted(&place).await;
     let config = Client::new(&place.authority.pem).config();
     let kind = async || {
-        let mut stream = handshake(config.clone(), server.address).await.unwrap();
+        let mut stream = handshake(&config, server.address).await.unwrap();
         // What the server sends first has the tickets before it.
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         stream.read_u8().await.unwrap();
@@ -97,7 +97,7 @@ async fn who_speaks_tls_to_a_port_that_does_not_harms_nobody() {
     let plain = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address));
     let good = plain.unwrap().connect().await.unwrap();
     let config = Client::new(&place.authority.pem).config();
-    let refused = tokio::time::timeout(LONG, handshake(config, server.address)).await.unwrap();
+    let refused = tokio::time::timeout(LONG, handshake(&config, server.address)).await.unwrap();
     assert!(refused.is_err());
     assert!(serves(good).await);
 }
@@ -113,7 +113,7 @@ async fn who_says_nothing_in_time_is_hung_up_on() {
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let config = Client::new(&place.authority.pem).config();
     // And who agreed on encryption, and says nothing more.
-    let mut encrypted = handshake(config, server.address).await.unwrap();
+    let mut encrypted = handshake(&config, server.address).await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(LONG, silent.read_to_end(&mut rest)).await.unwrap();
     assert_eq!((ended.unwrap(), &*rest), (0, &[][..]));
@@ -183,7 +183,7 @@ async fn a_flood_of_broken_handshakes_leaves_calls_alone() {
     let stranger = Client::new(&place.clients.pem).config();
     let mut refused = 0;
     for _ in 0..50 {
-        refused += usize::from(channel(stranger.clone(), server.address).await.is_err());
+        refused += usize::from(channel(&stranger, server.address).await.is_err());
         assert!(tokio::time::timeout(Duration::from_secs(10), serves(good.clone())).await.unwrap());
     }
     assert_eq!(refused, 50);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use keyward::back::Drained;
+use keyward::{back::Drained, config::Settings};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -54,6 +54,18 @@ async fn the_port_for_health_tells_health_in_plain_text_and_nothing_else() {
         let refused = ask(&channel, Some(&bearer)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unimplemented);
     }
+}
+
+#[tokio::test]
+async fn health_is_told_from_the_first_moment_on() {
+    let mut settings = Settings::default();
+    settings.server.listen = "127.0.0.1:0".parse().unwrap();
+    settings.health.listen.0 = Some("127.0.0.1:0".parse().unwrap());
+    // Nothing serves yet: its database may be waited for.
+    let listener = keyward::app::listen(&settings).await.unwrap();
+    let channel = plain(listener.health_addr().unwrap()).await;
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::NotServing);
 }
 
 #[tokio::test]

@@ -8,10 +8,14 @@ mod client;
 mod ended;
 mod handshakes;
 mod health;
+#[path = "../metrics/reader.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod metrics_reader;
 mod place;
 mod refused;
 mod server;
 mod swapped;
+mod told;
 
 use std::time::Duration;
 

@@ -55,7 +55,7 @@ impl Server {
             drained
         });
         let told = tokio::task::spawn_blocking(move || told.recv()).await.unwrap();
-        let (address, health, root, tally) = told.expect("the server starts");
+        let (address, health, root, tally) = told.unwrap();
         Self { address, health, root, tally, stop, thread: Some(thread) }
     }
 

@@ -1,6 +1,6 @@
 //! The list of settings.
 
-use super::{Setting, file, flag, number, word};
+use super::{Setting, file, flag, number, ratio, word};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -26,7 +26,7 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.max_concurrent_streams",
         1..=100_000,
-        "Calls in flight at once on one connection.",
+        "Calls in flight at once on one connection; clients keep more back. All connections together should have no more than a front thread answers in a fraction of a second.",
         |s| u64::from(s.server.max_concurrent_streams),
     ),
     number("server.max_header_bytes", KIB..=MIB, "Bytes of all headers of one call.", |s| {
@@ -38,8 +38,14 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.max_in_flight",
         1..=1_000_000,
-        "Calls in flight at once in the process, health and reflection apart; one more is answered RESOURCE_EXHAUSTED.",
+        "Calls in flight at once in the process, of KeyAdmin and of all else each, health and reflection apart; one more is answered RESOURCE_EXHAUSTED.",
         |s| s.server.max_in_flight as u64,
+    ),
+    number(
+        "server.admin_wait_ms",
+        1..=HOUR_MS,
+        "Milliseconds that a call of KeyAdmin waits for its turn, and half of its own time at most, before it is answered RESOURCE_EXHAUSTED.",
+        |s| s.server.admin_wait_ms,
     ),
     number(
         "server.deadline_max_ms",
@@ -58,6 +64,18 @@ pub static SETTINGS: &[Setting] = &[
         SECOND_MS..=HOUR_MS,
         "Milliseconds after which a connection that leaves a ping unanswered is closed; at most the interval.",
         |s| s.server.keepalive_timeout_ms,
+    ),
+    number(
+        "server.max_connection_age_ms",
+        0..=24 * HOUR_MS,
+        "Milliseconds after which a connection is told to end (GOAWAY), a tenth less or more by chance, so that clients find replicas that came later. 0: never.",
+        |s| s.server.max_connection_age_ms,
+    ),
+    number(
+        "server.max_connection_age_grace_ms",
+        0..=HOUR_MS,
+        "Milliseconds that calls in flight are given to end on such a connection; then streams end with UNAVAILABLE, and 3 s later the rest is cut off.",
+        |s| s.server.max_connection_age_grace_ms,
     ),
     number(
         "server.drain_timeout_ms",
@@ -124,6 +142,11 @@ pub static SETTINGS: &[Setting] = &[
         "database.url",
         "PostgreSQL: `postgres://USER[:PASSWORD]@HOST[:PORT]/NAME`, with `?sslmode=` `disable`, `require` or `verify-full` where it is not the default; instead of the next four. Printed without the password.",
         |s| s.database.url.shown(),
+    ),
+    word(
+        "database.url_file",
+        "PostgreSQL: a file that holds that address and nothing else, instead.",
+        |s| s.database.url_file.to_string_lossy().into_owned(),
     ),
     word(
         "database.host",
@@ -221,6 +244,11 @@ pub static SETTINGS: &[Setting] = &[
         "PostgreSQL: a Redis that counts rate limits for all replicas, `redis://[USER][:PASSWORD@]HOST[:PORT][/NUMBER]`, or `rediss://` to speak TLS. Printed without the password.",
         |s| s.limits.redis_url.shown(),
     ),
+    word(
+        "limits.redis_url_file",
+        "PostgreSQL: a file that holds the address of Redis and nothing else, instead.",
+        |s| s.limits.redis_url_file.to_string_lossy().into_owned(),
+    ),
     number(
         "limits.redis_timeout_ms",
         1..=60_000,
@@ -254,6 +282,11 @@ pub static SETTINGS: &[Setting] = &[
         "`off`, `error`, `warn`, `info`, `debug`, `trace`, or `target=level` directives separated by commas. Checkpoints are logged whatever it says.",
         |s| s.log.level.clone(),
     ),
+    word(
+        "log.level_file",
+        "A file that holds what `log.level` may say, and wins over it as long as it is there. It is looked at each second, so that a level changes without a restart.",
+        |s| s.log.level_file.to_string_lossy().into_owned(),
+    ),
     word("log.format", "`text` for people, `json` for collectors.", |s| {
         s.log.format.name().to_owned()
     }),
@@ -266,6 +299,32 @@ pub static SETTINGS: &[Setting] = &[
         "metrics.listen",
         "Address and port for metrics and status; port 0: any that is free, which the log names.",
         |s| s.metrics.listen.to_string(),
+    ),
+    word(
+        "telemetry.otlp_endpoint",
+        "A collector of OpenTelemetry that takes traces and metrics over gRPC: `http://HOST:PORT`, or `https://` to speak TLS. Empty: none.",
+        |s| s.telemetry.otlp_endpoint.clone(),
+    ),
+    word(
+        "telemetry.otlp_headers_file",
+        "A file with headers for the collector, such as what it knows its customers by: one `name: value` a line.",
+        |s| s.telemetry.otlp_headers_file.to_string_lossy().into_owned(),
+    ),
+    ratio(
+        "telemetry.sample_ratio",
+        "Which part of the calls begins a trace, of those whose caller says nothing of one; else the caller's word counts.",
+        |s| s.telemetry.sample_ratio,
+    ),
+    word(
+        "telemetry.service_instance_id",
+        "What this process is told from others by (`service.instance.id`). Empty: a new name at each start.",
+        |s| s.telemetry.service_instance_id.clone(),
+    ),
+    number(
+        "telemetry.metrics_interval_ms",
+        100..=HOUR_MS,
+        "Milliseconds between two times that metrics are sent to the collector.",
+        |s| s.telemetry.metrics_interval_ms,
     ),
     number(
         "usage.flush_interval_ms",

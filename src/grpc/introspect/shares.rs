@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_caller_has_its_share_and_takes_none_of_others() {
         let shares = Shares::default();
-        let take = |id| shares.take(id.to_owned()).ok();
+        let take = |id: &str| shares.take(id.to_owned()).ok();
         let mut taken: Vec<_> = (0..STREAMS_OF_CALLER_MAX).map_while(|_| take("one")).collect();
         assert_eq!(taken.len(), STREAMS_OF_CALLER_MAX);
         let refused = shares.take("one".to_owned()).err().unwrap();

@@ -11,19 +11,20 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::explain::explain;
+use super::{explain::explain, watch::Watched};
 use crate::grpc::status::panicked;
 
 /// The response, with the errors explained that tonic does not, and with one in the place of a panic. It keeps `place`
-/// until its body has ended.
+/// until its body has ended, and until then the call goes on.
 pub(super) fn finish(
     response: Response<Body>,
     place: OwnedSemaphorePermit,
+    watched: Watched,
     max_message_bytes: usize,
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     explain(&mut head.headers, max_message_bytes);
-    let body = Finished { body: Some(body), max_message_bytes, _until_the_end: place };
+    let body = Finished { body: Some(body), watched, max_message_bytes, _until_the_end: place };
     Response::from_parts(head, Body::new(body))
 }
 
@@ -38,6 +39,7 @@ pub(super) fn trailers(status: &Status) -> Frame<Bytes> {
 struct Finished {
     /// None: it panicked.
     body: Option<Body>,
+    watched: Watched,
     max_message_bytes: usize,
     _until_the_end: OwnedSemaphorePermit,
 }
@@ -50,15 +52,19 @@ impl hyper::body::Body for Finished {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let _entered = self.watched.span().clone().entered();
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let Ok(polled) = catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context)))
         else {
             self.body = None;
-            return Poll::Ready(Some(Ok(trailers(&panicked()))));
+            let frame = trailers(&panicked());
+            frame.trailers_ref().inspect(|trailers| self.watched.told(trailers));
+            return Poll::Ready(Some(Ok(frame)));
         };
         polled.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
                 explain(trailers, self.max_message_bytes);
+                self.watched.told(trailers);
             }
             frame
         })

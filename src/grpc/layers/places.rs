@@ -33,6 +33,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 pub(super) enum Kind {
     /// A call of a service that asks who calls, or of none.
     Usual,
+    /// A call of `KeyAdmin`: many may wait for the database, and questions must not wait behind them.
+    Admin,
     /// A stream of questions, of a caller that is known.
     QuestionStream,
     /// A check of health: short, and open to everybody.
@@ -52,6 +54,7 @@ impl Kind {
             {
                 Self::OpenStream
             }
+            _ if path.starts_with("/keyward.v1.KeyAdmin/") => Self::Admin,
             _ => Self::Usual,
         }
     }
@@ -61,16 +64,18 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Places {
     usual: Bounded,
+    admin: Bounded,
     question_streams: Bounded,
     checks: Bounded,
     open_streams: Bounded,
 }
 
 impl Places {
-    /// Places for `max_in_flight` usual calls, and those for the others.
+    /// Places for `max_in_flight` usual calls, as many of `KeyAdmin`, and those for the others.
     pub(super) fn new(max_in_flight: usize) -> Self {
         Self {
             usual: Bounded::new(max_in_flight),
+            admin: Bounded::new(max_in_flight),
             question_streams: Bounded::new(QUESTION_STREAMS_MAX),
             checks: Bounded::new(CHECKS_MAX),
             open_streams: Bounded::new(OPEN_STREAMS_MAX),
@@ -84,6 +89,7 @@ impl Places {
     pub(super) fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
         match kind {
             Kind::Usual => self.usual.take(),
+            Kind::Admin => self.admin.take(),
             Kind::QuestionStream => self.question_streams.take(),
             Kind::Check => self.checks.take(),
             Kind::OpenStream => self.open_streams.take(),
@@ -153,10 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_who_calls_is_usual_and_so_is_what_does_not_exist() {
-        for path in ["/keyward.v1.KeyAdmin/ListKeys", "/keyward.v1.Introspect/Introspect", "/", ""]
-        {
+    fn questions_are_usual_and_so_is_what_does_not_exist() {
+        for path in ["/keyward.v1.Introspect/Introspect", "/keyward.v1.KeyAdmin", "/", ""] {
             check(path, Kind::Usual);
+        }
+    }
+
+    #[test]
+    fn neither_questions_nor_calls_of_key_admin_take_the_places_of_the_other() {
+        check("/keyward.v1.KeyAdmin/ListKeys", Kind::Admin);
+        let places = Places::new(1);
+        for (kind, other) in [(Kind::Admin, Kind::Usual), (Kind::Usual, Kind::Admin)] {
+            let _taken = places.take(kind);
+            assert!(places.take(kind).is_err());
+            assert!(places.take(other).is_ok());
         }
     }
 }

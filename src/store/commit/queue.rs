@@ -14,6 +14,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::{sync::oneshot, time::Instant};
+use tracing::{Instrument as _, Span};
 
 /// At most this many are done together.
 const GROUP_MAX: usize = 128;
@@ -67,6 +68,8 @@ struct Entry<M: Make> {
     work: M::Work,
     answer: oneshot::Sender<Said<M::Answer>>,
     since: Instant,
+    /// That of whoever asked, who waits.
+    span: Span,
 }
 
 enum Said<A> {
@@ -90,8 +93,13 @@ impl<M: Make> Queue<M> {
     /// Has it done. Whoever asked may leave: it is done all the same. A panic amid a group is one
     /// of each that asked for a part of it.
     pub(in crate::store) async fn ask(&self, work: M::Work) -> Result<M::Answer, NoAnswer> {
+        let span = tracing::info_span!("commit");
+        self.wait(work, span.clone()).instrument(span).await
+    }
+
+    async fn wait(&self, work: M::Work, span: Span) -> Result<M::Answer, NoAnswer> {
         let (answer, mut answered) = oneshot::channel();
-        let (number, is_taken) = self.0.push(work, answer);
+        let (number, is_taken) = self.0.push(work, answer, span);
         if !is_taken {
             tokio::spawn(Turn(Some(Arc::clone(&self.0))).run());
         }
@@ -115,11 +123,16 @@ impl<M: Make> Inner<M> {
     }
 
     /// Its number, and whether there is a task that takes it; else one must be begun.
-    fn push(&self, work: M::Work, answer: oneshot::Sender<Said<M::Answer>>) -> (u64, bool) {
+    fn push(
+        &self,
+        work: M::Work,
+        answer: oneshot::Sender<Said<M::Answer>>,
+        span: Span,
+    ) -> (u64, bool) {
         let mut waiting = self.waiting();
         let number = waiting.asked;
         waiting.asked += 1;
-        waiting.entries.push_back(Entry { number, work, answer, since: Instant::now() });
+        waiting.entries.push_back(Entry { number, work, answer, since: Instant::now(), span });
         (number, std::mem::replace(&mut waiting.is_taken, true))
     }
 
@@ -168,9 +181,11 @@ impl<M: Make> Turn<M> {
                 self.0 = None;
                 return;
             };
+            let span = span_of(&group);
             let (works, answers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|entry| (entry.work, entry.answer)).unzip();
-            let made = AssertUnwindSafe(inner.maker.make(works)).catch_unwind().await;
+            let made = AssertUnwindSafe(inner.maker.make(works)).catch_unwind();
+            let made = made.instrument(span).await;
             if inner.has_ended() {
                 // Who gets the last answer finds nothing held any more.
                 self.0 = None;
@@ -185,6 +200,20 @@ impl<M: Make> Turn<M> {
             }
         }
     }
+}
+
+/// The span of what is done for a group. It is in the trace of the first who is traced, and it and
+/// those of the others who wait for it are linked, each to the other.
+fn span_of<M: Make>(group: &[Entry<M>]) -> Span {
+    let mut traced = group.iter().map(|entry| &entry.span).filter(|span| !span.is_disabled());
+    let Some(first) = traced.next() else { return Span::none() };
+    let size = u64::try_from(group.len()).unwrap_or(u64::MAX);
+    let span = first.in_scope(|| tracing::info_span!("commit.group", keyward.commit.size = size));
+    for other in traced {
+        span.follows_from(other);
+        other.follows_from(&span);
+    }
+    span
 }
 
 /// Where the runtime ends amid the work, whoever asks next, on another, must not wait for it.

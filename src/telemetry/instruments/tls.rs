@@ -1,49 +1,30 @@
-//! What is measured of certificates.
+//! Metrics of certificates; absent where connections are not encrypted.
 
-use std::sync::{Arc, OnceLock};
+use super::{Metric, Read, metric, some};
+use crate::tls::Counted;
 
-use opentelemetry::{KeyValue, metrics::Meter};
-
-use crate::{
-    telemetry::Sources,
-    tls::{Counted, Reloads},
-};
-
-/// Registers it; absent where connections are not encrypted.
-pub(super) fn register(meter: &Meter, sources: &Arc<OnceLock<Sources>>) {
-    let read = Arc::clone(sources);
-    meter
-        .f64_observable_gauge("keyward.tls.certificate_expiry")
-        .with_unit("s")
-        .with_description("Seconds until the server's certificate ends; negative after that.")
-        .with_callback(move |gauge| {
-            if let Some(Counted { left_s, .. }) = counted(&read) {
-                gauge.observe(left_s, &[]);
-            }
-        })
-        .build();
-    let read = Arc::clone(sources);
-    meter
-        .u64_observable_counter("keyward.tls.reloads")
-        .with_description(
-            "Changed files that were read again: applied, or refused and left as before.",
-        )
-        .with_callback(move |counter| {
-            let Some(Counted { certificate, client_ca, callers, .. }) = counted(&read) else {
-                return;
-            };
-            for (file, Reloads { applied, refused }) in
-                [("certificate", certificate), ("client_ca", client_ca), ("callers", callers)]
-            {
-                for (outcome, count) in [("applied", applied), ("refused", refused)] {
-                    let labels = [KeyValue::new("file", file), KeyValue::new("outcome", outcome)];
-                    counter.observe(count, &labels);
-                }
-            }
-        })
-        .build();
-}
-
-fn counted(sources: &OnceLock<Sources>) -> Option<Counted> {
-    sources.get()?.tls.as_ref().map(|tally| tally.counted())
-}
+pub(super) static METRICS: &[Metric] = &[
+    metric(
+        "keyward.tls.certificate_expiry",
+        "s",
+        "Seconds until the server's certificate ends, or one that it sends with it; negative after that.",
+        Read::Time(|sources| some(sources.tls.as_ref().map(|tally| tally.counted().left_s))),
+    ),
+    metric(
+        "keyward.tls.reloads",
+        "{file}",
+        "Changed files that were read again: `applied`, or `refused` and left as before.",
+        Read::Count(|sources| {
+            let Some(tally) = &sources.tls else { return Vec::new() };
+            let Counted { certificate, client_ca, callers, .. } = tally.counted();
+            [("certificate", certificate), ("client_ca", client_ca), ("callers", callers)]
+                .into_iter()
+                .flat_map(|(file, reloads)| {
+                    [("applied", reloads.applied), ("refused", reloads.refused)]
+                        .map(|(outcome, count)| (count, vec![("file", file), ("outcome", outcome)]))
+                })
+                .collect()
+        }),
+    )
+    .labelled(&["file", "outcome"]),
+];

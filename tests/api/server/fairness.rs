@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use keyward::proto::CreateKeyRequest;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
+use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::support::{Server, policy, reader};
 
@@ -21,6 +23,7 @@ async fn questions_are_answered_while_any_number_of_changes_waits_for_the_databa
     let server = Server::start_with(|settings| {
         settings.database.path = path.clone();
         settings.database.busy_timeout_ms = 60_000;
+        settings.server.max_concurrent_streams = 1_000;
     })
     .await;
     let mut root = server.root().await;
@@ -53,6 +56,12 @@ async fn questions_are_answered_while_any_number_of_changes_waits_for_the_databa
         let answer = tokio::time::timeout(PATIENCE, asked).await;
         assert!(answer.is_ok_and(|answer| answer.active), "question {question}");
     }
+    // Those whose turn does not come soon are told so, long before their deadline.
+    let ended = tokio::time::timeout(PATIENCE, changes.join_next()).await.unwrap();
+    let refused = ended.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "TOO_MANY_IN_FLIGHT");
+    assert!(refused.get_details_retry_info().unwrap().retry_delay.is_some());
     while let Some(ended) = changes.try_join_next() {
         assert!(ended.unwrap().is_err(), "no change is made while the file is held");
     }

@@ -1,0 +1,110 @@
+//! What is taken note of a call: how it ended, how long it took, and its span where it is traced.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request};
+use tonic::Status;
+use tracing::Span;
+
+use super::places::Kind;
+use crate::{
+    measure::{Call, Calls},
+    telemetry::context::{self, Sampler},
+};
+
+/// Takes note of calls.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// What counts them.
+    pub calls: Arc<Calls>,
+    /// What decides which are traced.
+    pub sampler: Sampler,
+}
+
+/// A call that is taken note of, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Watched {
+    call: Call,
+    span: Span,
+}
+
+impl Watch {
+    /// A call that begins.
+    pub(super) fn begin<B>(&self, request: &Request<B>, kind: Kind) -> Watched {
+        let call = self.calls.begin(request.uri().path());
+        let span = match kind {
+            Kind::Usual | Kind::Admin | Kind::QuestionStream => {
+                self.sampler.begin(request.headers(), call.method())
+            }
+            // Machines ask for these all day long, and nobody wants to know.
+            Kind::Check | Kind::OpenStream => Span::none(),
+        };
+        Watched { call, span }
+    }
+}
+
+impl Watched {
+    /// Its span, disabled where it is not traced.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// It has a place among those of its kind.
+    pub(super) fn placed(&mut self, kind: Kind) {
+        self.call.placed(kind as usize);
+    }
+
+    /// It found none.
+    pub(super) fn refused(&self, kind: Kind) {
+        self.call.refused(kind as usize);
+    }
+
+    /// What the head or the trailers of its answer say of its end, where they do.
+    pub(super) fn told(&mut self, headers: &HeaderMap) {
+        if let Some(value) = headers.get(Status::GRPC_STATUS) {
+            // What is no number is none that gRPC knows.
+            let number = value.to_str().ok().and_then(|text| text.parse().ok());
+            let name = self.call.told(number.unwrap_or(usize::MAX));
+            context::told(&self.span, name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::KINDS;
+
+    #[test]
+    fn each_kind_is_counted_by_its_own_name() {
+        for (kind, name) in [
+            (Kind::Usual, "usual"),
+            (Kind::Admin, "admin"),
+            (Kind::QuestionStream, "question_stream"),
+            (Kind::Check, "check"),
+            (Kind::OpenStream, "open_stream"),
+        ] {
+            assert_eq!(KINDS.get(kind as usize), Some(&name));
+        }
+    }
+
+    #[test]
+    fn a_call_ends_as_its_answer_says() {
+        let watch = Watch::default();
+        let request = Request::builder().uri("/keyward.v1.KeyAdmin/GetKey").body(());
+        let Ok(request) = request else { return assert!(request.is_ok()) };
+        for value in ["5", "99", "five"] {
+            let mut watched = watch.begin(&request, Kind::Usual);
+            let value = value
+                .parse()
+                .ok()
+                .map(|value| (http::HeaderName::from_static("grpc-status"), value));
+            watched.told(&HeaderMap::new());
+            watched.told(&HeaderMap::from_iter(value));
+        }
+        drop(watch.begin(&request, Kind::Usual));
+        let ended = watch.calls.durations();
+        let ended: Vec<_> = ended.iter().map(|one| (one.status, one.took.count())).collect();
+        assert_eq!(ended, [("CANCELLED", 1), ("UNKNOWN", 2), ("NOT_FOUND", 1)]);
+    }
+}

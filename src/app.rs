@@ -20,6 +20,7 @@ use crate::{
         introspect::IntrospectService,
         key_admin::KeyAdminService,
         layers::{EdgeLimits, Watch, edge},
+        sparing::Sparing,
     },
     introspect::Introspection,
     keyring,
@@ -192,23 +193,24 @@ impl App {
     fn routes(
         &self,
         settings: &Settings,
-        listener: &Listener,
+        knows: Knows,
     ) -> Result<(Routes, HealthReporter), AppError> {
         let most = settings.server.max_message_bytes;
         let key_admin = KeyAdminService::new(
             Arc::clone(&self.admin),
             self.back.clone(),
             Arc::new(SystemStopwatch),
+            settings.server.max_in_flight,
             settings.server.admin_wait(),
+            &self.watch.calls,
         );
+        let queues = key_admin.queues();
         let key_admin = KeyAdminServer::new(key_admin).max_decoding_message_size(most);
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let introspect = IntrospectServer::new(introspect).max_decoding_message_size(most);
         let (reporter, health) = tonic_health::server::health_reporter();
-        let keys = Arc::clone(&self.introspection);
-        let knows = Knows { keys, certificates: listener.callers() };
         let mut routes = Routes::new(health)
-            .add_service(Authenticated::new(key_admin, knows.clone()))
+            .add_service(Sparing::new(Authenticated::new(key_admin, knows.clone()), queues))
             .add_service(Authenticated::new(introspect, knows));
         if settings.server.reflection {
             routes = routes
@@ -231,7 +233,9 @@ impl App {
         settings: &Settings,
         shutdown: CancellationToken,
     ) -> Result<Drained, AppError> {
-        let (routes, reporter) = self.routes(settings, &listener)?;
+        let keys = Arc::clone(&self.introspection);
+        let knows = Knows { keys, certificates: listener.callers() };
+        let (routes, reporter) = self.routes(settings, knows.clone())?;
         let checkpoints = self.sign_checkpoints(settings)?;
         let limits = EdgeLimits::from(&settings.server);
         let reporters: Vec<_> = [reporter].into_iter().chain(listener.health()).collect();
@@ -250,9 +254,14 @@ impl App {
                 stop.cancel();
             }
         };
-        let edge = edge(routes, limits, self.watch.clone(), stop.clone());
+        let watch = Watch { knows: Some(knows), ..self.watch.clone() };
+        let edge = edge(routes, limits, watch, stop.clone());
         let (port, handshakes, _until_the_end) = listener.parted();
-        let entry = server::Entry { handshakes, open: self.connections.clone() };
+        let entry = server::Entry {
+            handshakes,
+            open: self.connections.clone(),
+            ..server::Entry::default()
+        };
         let serving = server::run(port, edge, &settings.server, entry, stop.clone());
         let (drained, ()) = tokio::join!(
             async {

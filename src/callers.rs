@@ -10,7 +10,7 @@ use std::{
 
 use crate::domain::{
     caller::Caller,
-    identity::{Identity, Presented},
+    identity::{Identity, Presented, Standing},
     live::LiveKey,
     ports::Clock,
 };
@@ -20,7 +20,26 @@ pub use file::{BYTES_MAX, Fault, InvalidCallers};
 /// A list of callers, each with what it may do.
 #[derive(Debug, Default)]
 pub struct Callers {
-    of: HashMap<Identity, Arc<LiveKey>>,
+    of: HashMap<Identity, Listed>,
+}
+
+/// A place on the list.
+#[derive(Debug, Clone)]
+struct Listed {
+    like: Arc<LiveKey>,
+    /// Withdrawn when another list has the identity no more, or lets it do something else.
+    standing: Standing,
+}
+
+impl Listed {
+    fn new(like: LiveKey) -> Self {
+        Self { like: Arc::new(like), standing: Standing::default() }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let key = |listed: &Self| listed.like.key().clone();
+        key(self) == key(other)
+    }
 }
 
 impl Callers {
@@ -33,10 +52,21 @@ impl Callers {
     /// The first of the certificate's identities that is on the list.
     fn find(&self, presented: &Presented) -> Option<Caller> {
         let known = |identity: &Identity| {
-            let like = Arc::clone(self.of.get(identity)?);
-            Some(Caller::certified(identity.clone(), like))
+            let Listed { like, standing } = self.of.get(identity)?.clone();
+            let certificate = presented.standing.clone();
+            Some(Caller::certified(identity.clone(), like, standing, certificate))
         };
         presented.identities.iter().find_map(known)
+    }
+
+    /// Withdraws what these say otherwise, or not at all; what they say alike goes on in them.
+    fn follow(&mut self, before: &Self) {
+        for (identity, old) in &before.of {
+            match self.of.get_mut(identity) {
+                Some(new) if new.is_like(old) => *new = old.clone(),
+                Some(_) | None => old.standing.withdraw(),
+            }
+        }
     }
 }
 
@@ -49,6 +79,9 @@ pub enum NotKnown {
     /// It was good when the connection was opened, and has ended since.
     #[error("the certificate has ended")]
     Ended,
+    /// It was good when the connection was opened, and no authority vouches for it any more.
+    #[error("no authority vouches for the certificate any more")]
+    NotTrusted,
 }
 
 /// The list in force. What it says counts for the next call of every connection.
@@ -63,9 +96,12 @@ impl InForce {
         Self { callers: RwLock::new(Arc::new(callers)), clock }
     }
 
-    /// This list in place of the one before.
-    pub fn replace(&self, callers: Callers) {
-        *self.callers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(callers);
+    /// This list in place of the one before. Whoever it takes something from makes no change any more that is not in
+    /// the database's hands.
+    pub fn replace(&self, mut callers: Callers) {
+        let mut in_force = self.callers.write().unwrap_or_else(PoisonError::into_inner);
+        callers.follow(&in_force);
+        *in_force = Arc::new(callers);
     }
 
     /// Who calls now by this certificate.
@@ -76,6 +112,9 @@ impl InForce {
     pub fn caller(&self, presented: &Presented) -> Result<Caller, NotKnown> {
         if self.clock.latest() > presented.end {
             return Err(NotKnown::Ended);
+        }
+        if presented.standing.is_withdrawn() {
+            return Err(NotKnown::NotTrusted);
         }
         let callers = Arc::clone(&self.callers.read().unwrap_or_else(PoisonError::into_inner));
         callers.find(presented).ok_or(NotKnown::NotListed)

@@ -132,6 +132,9 @@ pub enum NotAuthenticated {
     /// The certificate of the connection has ended since it was opened.
     #[error("the client's certificate has ended")]
     CertificateEnded,
+    /// The authority of the connection's certificate is none any more.
+    #[error("no authority vouches for the client's certificate any more")]
+    CertificateNotTrusted,
     /// The certificate of the connection is nobody's who may call.
     #[error("the identity of the client's certificate is on no list of callers")]
     IdentityUnknown,
@@ -199,6 +202,12 @@ impl Introspection {
         peer: Option<IpAddr>,
     ) -> Result<Caller, NotAuthenticated> {
         self.caller(secret, peer).await.map(|(caller, _)| caller)
+    }
+
+    /// Whether this deployment made this secret, which nobody else can. Nothing is looked up: its
+    /// key may be revoked, and may be no caller's.
+    pub fn has_signed(&self, secret: &str) -> bool {
+        self.keyring.recognise(secret).is_some()
     }
 
     /// Who makes a call, as of [`Introspection::authenticate`], and takes note that it does: of

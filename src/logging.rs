@@ -138,7 +138,8 @@ mod tests {
         let (spans, _traces) = Identity::new("a".to_owned()).traces();
         let text = logged_with(Some(spans), "info", LogFormat::Json, || {
             tracing::info!("before");
-            let call = Sampler::of_ratio(1.0).begin(&http::HeaderMap::new(), "keyward.v1.A/B");
+            let call =
+                Sampler::new(1.0, 0).begin(&http::HeaderMap::new(), "keyward.v1.A/B", || false);
             call.in_scope(|| {
                 tracing::info!("in the call");
                 tracing::info_span!("inside").in_scope(|| tracing::info!("inside"));

@@ -5,7 +5,7 @@ mod calls;
 mod histogram;
 mod process;
 
-pub use calls::{Call, Calls, Ended, KINDS, METHODS, OTHER, STATUSES};
+pub use calls::{Call, Calls, Counting, Ended, KINDS, METHODS, OTHER, STATUSES};
 pub use histogram::{Bounds, Histogram, Snapshot};
 pub use process::Process;
 

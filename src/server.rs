@@ -8,6 +8,7 @@ mod age;
 mod calls;
 mod connection;
 mod front;
+mod granted;
 mod greeting;
 mod seldom;
 
@@ -15,6 +16,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -37,6 +39,10 @@ use greeting::Greeting;
 /// The address at the other end of the connection that a request came by, among the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+/// When a request came, among its extensions: what it waited before it is worked on is time that its caller has waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived(pub Instant);
 
 /// The front cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +81,16 @@ impl<S> Answers for S where
 {
 }
 
+/// What becomes of a connection that is one too many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Crowd {
+    /// It is closed: those that are there have work to do.
+    #[default]
+    NewestIsTurnedAway,
+    /// The oldest is closed in its place: none that is there has work for long.
+    OldestLeaves,
+}
+
 /// How connections come in.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
@@ -83,6 +99,8 @@ pub struct Entry {
     pub handshakes: Option<Handshakes>,
     /// Tells how many there are.
     pub open: Gauge,
+    /// Where there are `server.max_connections` of them.
+    pub crowd: Crowd,
 }
 
 /// Serves the connections that arrive at `listener` with `service` until `shutdown` is cancelled. Then it stops
@@ -101,12 +119,13 @@ pub async fn run<S: Answers>(
     entry: Entry,
     shutdown: CancellationToken,
 ) -> Result<Drained, ServerError> {
-    let Entry { handshakes, open } = entry;
+    let Entry { handshakes, open, crowd } = entry;
     let stop = shutdown.child_token();
     let _stops_with_this_future = stop.clone().drop_guard();
-    let connections = Connections::new(settings, Greeting::new(handshakes), stop.clone());
+    let connections =
+        Connections::new(settings, Greeting::new(handshakes), open.clone(), stop.clone());
     let (mut fronts, queues) = Fronts::start(settings.front_threads(), &service, &connections)?;
-    let mut acceptor = Acceptor::new(settings.max_connections, queues, open);
+    let mut acceptor = Acceptor::new(settings.max_connections, queues, open, crowd);
 
     tokio::select! {
         biased;

@@ -6,6 +6,7 @@
 //! makes no call to the database, however often it is done: what only the database knows is
 //! looked up every [`LOOK_INTERVAL`]. No key, secret, digest or address of a client is ever told.
 
+mod allowance;
 mod collector;
 pub mod context;
 mod facts;
@@ -81,6 +82,8 @@ pub enum TelemetryError {
 pub struct Sources {
     /// The calls that clients make.
     pub calls: Arc<Calls>,
+    /// What decides which of them are traced.
+    pub sampler: context::Sampler,
     /// The connections that they make them on.
     pub connections: Gauge,
     /// What decides.

@@ -5,6 +5,7 @@
 //! for the process, where others could take another for granted.
 
 pub mod client;
+mod date;
 mod handshake;
 mod held;
 mod material;
@@ -16,8 +17,8 @@ use std::{fmt, sync::Arc};
 
 use rustls::crypto::CryptoProvider;
 
-pub use handshake::{Encrypted, Handshakes};
-pub use material::Problem;
+pub use handshake::{Encrypted, Handshakes, Vouched};
+pub use material::{Problem, Span};
 pub use reload::Tls;
 pub use tally::{Counted, Reloads, Tally};
 

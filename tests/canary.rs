@@ -16,6 +16,9 @@
     reason = "tests"
 )]
 
+#[path = "tls/authority.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod authority;
 #[path = "kill/caller.rs"]
 mod caller;
 #[path = "canary/messages.rs"]

@@ -1,6 +1,11 @@
 //! What the README says and a program can check. Its commands are run by `.ci/readme`.
+//!
+//! With `KEYWARD_TEST_README=write` the tables that are the program's are written into it instead of compared:
+//! `.ci/chart --write` does so before it derives the chart's schema from them.
 
 #![expect(clippy::expect_used, reason = "tests")]
+
+use std::{env, fs};
 
 use keyward::{domain::secret, proto::ErrorReason};
 
@@ -20,26 +25,26 @@ fn the_claim_is_stated_in_the_words_that_are_tested() {
     }
 }
 
-#[test]
-fn the_settings_are_the_programs() {
-    let table = README.split("<!-- settings -->").nth(1).expect("the README has settings");
-    let table = table.split("<!-- end of settings -->").next().expect("and an end of them");
-    assert_eq!(
-        table.trim(),
-        keyward::config::markdown().trim(),
-        "paste the right-hand side into the README"
-    );
+/// `text` with what is between the marks of `name` replaced.
+fn with_table(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = text.split_once(&begin).expect("the README has the table's beginning");
+    let (_, after) = rest.split_once(&end).expect("and its end");
+    format!("{before}{begin}{table}{end}{after}")
 }
 
 #[test]
-fn the_metrics_are_the_programs() {
-    let table = README.split("<!-- metrics -->").nth(1).expect("the README has metrics");
-    let table = table.split("<!-- end of metrics -->").next().expect("and an end of them");
-    assert_eq!(
-        table.trim(),
-        keyward::telemetry::markdown().trim(),
-        "paste the right-hand side into the README"
-    );
+fn the_tables_are_the_programs() {
+    let settings = with_table(README, "settings", &keyward::config::markdown());
+    let both = with_table(&settings, "metrics", &keyward::telemetry::markdown());
+    if env::var("KEYWARD_TEST_README").is_ok_and(|value| value == "write") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        fs::write(path, &both).expect("the README can be written");
+        return;
+    }
+    let old = README.lines().zip(both.lines()).find(|(old, new)| old != new);
+    assert_eq!(old, None, "run `.ci/chart --write`");
+    assert_eq!(README, both, "run `.ci/chart --write`");
 }
 
 #[test]

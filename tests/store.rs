@@ -122,6 +122,7 @@ conformance! {
         what_cannot_be_read_is_corrupt_and_not_quoted;
     events:
         events_are_filtered_and_paged
+        the_longest_actor_is_logged_and_its_requests_are_remembered
         an_empty_log_is_whole
         a_long_log_is_whole
         an_edit_is_found

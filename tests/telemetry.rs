@@ -3,8 +3,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "tls/authority.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod authority;
 #[path = "kill/caller.rs"]
 mod caller;
+#[path = "telemetry/connection.rs"]
+mod connection;
 #[path = "telemetry/counts.rs"]
 mod counts;
 #[path = "postgres/database.rs"]
@@ -20,6 +25,8 @@ mod metrics_reader;
 mod process;
 #[path = "telemetry/receiver.rs"]
 mod receiver;
+#[path = "telemetry/strangers.rs"]
+mod strangers;
 #[path = "telemetry/traces.rs"]
 mod traces;
 #[path = "telemetry/trouble.rs"]
@@ -30,6 +37,7 @@ use std::time::Duration;
 use keyward::proto;
 use process::{Deployment, Serving};
 use tonic::Request;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use caller::Caller;
 
@@ -45,9 +53,18 @@ struct World {
 
 impl World {
     async fn new(settings: &[(&str, &str)]) -> Self {
+        Self::with(settings, &[]).await
+    }
+
+    /// With these variables beside the settings.
+    async fn with(settings: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
         let deployment = Deployment::new(settings);
         let secret = deployment.bootstrap();
-        let serving = deployment.serve().await;
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let serving = deployment.start_with(ServingStatus::Serving, &variables).await;
         Self { deployment, serving, secret }
     }
 

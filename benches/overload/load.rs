@@ -38,6 +38,8 @@ pub(crate) struct Seen {
     pub(crate) ends: BTreeMap<End, u64>,
     /// By the part of time in which they were due: how long answers took, in microseconds.
     pub(crate) good: Vec<Vec<u32>>,
+    /// By the same part: how many were due.
+    pub(crate) due: Vec<u64>,
     /// Connections that the server closed for an error of the client's.
     pub(crate) closed: u64,
     time: Duration,
@@ -49,6 +51,11 @@ impl Seen {
     pub(crate) fn goodput(&self) -> f64 {
         let good: usize = self.good.iter().map(Vec::len).sum();
         good as f64 / self.time.as_secs_f64()
+    }
+
+    /// How many were never sent.
+    pub(crate) fn held_back(&self) -> u64 {
+        self.ends.get(&End::HeldBack).copied().unwrap_or_default()
     }
 
     /// What this part of the good answers took at the most, in milliseconds.
@@ -91,6 +98,12 @@ impl Load {
             self.turn += 1;
             // Due since the last tick, the oldest first.
             let due = now - Duration::from_secs_f64(self.due / self.rate);
+            let part =
+                (due.saturating_duration_since(begun).as_micros() / PART.as_micros()) as usize;
+            if self.seen.due.len() <= part {
+                self.seen.due.resize(part + 1, 0);
+            }
+            self.seen.due[part] += 1;
             if !self.connections[self.turn % count].call(&mut self.requests, due) {
                 *self.seen.ends.entry(End::HeldBack).or_default() += 1;
             }

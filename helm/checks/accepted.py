@@ -19,6 +19,8 @@ def mounted(path, text):
     file = ROOT / path.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+    # As Kubernetes mounts secrets, as far as the server cares: for nobody else to read.
+    file.chmod(0o600)
 
 
 def mount(objects):

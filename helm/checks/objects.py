@@ -126,6 +126,19 @@ def every_file_is_mounted(name, objects):
     return problems
 
 
+def every_name_is_short_enough(name, objects):
+    """Those of services, and of Jobs and pods, which become labels and names of hosts."""
+    ours = [item["metadata"]["name"] for item in objects if item["kind"] in ("Job", "Pod", "Service")]
+    return [f"{name}: {long} has {len(long)} characters" for long in ours if len(long) > 63]
+
+
+def only_who_is_named_asks_for_health(name, objects):
+    """The port that is never encrypted, and takes few connections."""
+    rules = [rule for policy in of_kind("NetworkPolicy", objects) for rule in policy["spec"]["ingress"]
+             if {"port": "health"} in rule["ports"]]
+    return [f"{name}: everybody may ask for health"] if any(len(rule["ports"]) > 1 or not rule.get("from") for rule in rules) else []
+
+
 def the_server_is_probed(name, objects):
     missing = {"startupProbe", "readinessProbe", "livenessProbe"} - server(objects)["spec"]["containers"][0].keys()
     return [f"{name}: there is no {probe}" for probe in missing]
@@ -138,5 +151,5 @@ def every_object_is_of_the_release(name, objects):
 
 
 EACH = (every_variable_is_a_setting, every_setting_is_said_once, every_mount_has_its_volume,
-        every_pod_is_restricted, the_server_is_probed, every_selector_takes_its_own,
+        every_name_is_short_enough, only_who_is_named_asks_for_health, every_pod_is_restricted, the_server_is_probed, every_selector_takes_its_own,
         every_port_has_its_name, every_file_is_mounted, every_object_is_of_the_release)

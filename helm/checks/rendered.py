@@ -84,6 +84,16 @@ def the_migration_is_another_user():
     return [] if found == wanted else [f"the users are {found}"]
 
 
+def the_age_of_checkpoints_is_that_of_the_settings(matrix):
+    """Twice the interval, as given or by default."""
+    problems = []
+    for name, interval in ("everything", 86400), ("postgresql", 3600):
+        (item,) = of_kind("PrometheusRule", matrix[name])
+        found = [rule["expr"] for group in item["spec"]["groups"] for rule in group["rules"] if rule["alert"] == "KeywardCheckpointsOld"]
+        problems += [f"{name}: {rule}" for rule in found if not rule.endswith(f"> 2 * {interval}")] + ([] if found else [f"{name}: no alert"])
+    return problems
+
+
 def notes():
     """What is told after the installation; the pod in it becomes an object to be checked."""
     problems = []
@@ -105,6 +115,7 @@ def main():
     problems += each_kind_is_there_and_is_not(matrix) + numbers(matrix) + notes()
     problems += the_migration_is_named_after_what_it_depends_on() + a_setting_replaces_the_pods()
     problems += the_migration_is_another_user() + the_schema_goes_back_alone(matrix)
+    problems += the_age_of_checkpoints_is_that_of_the_settings(matrix)
     fail(problems)
     for name, objects in matrix.items():
         for rule in of_kind("PrometheusRule", objects):

@@ -99,6 +99,7 @@ impl Admin {
             before.map(|before| before.revision).unwrap_or_default()
         } else {
             let request = intent.to_remember(&actor.name(), time);
+            actor.check()?;
             let made = self.records.commit(plan.into_change(actor, intent, time, request)).await?;
             if before.is_some() {
                 self.records.in_force(made, actor.patience()).await?;
@@ -138,6 +139,7 @@ impl Admin {
         if intent.validate_only {
             return Ok(stamps);
         }
+        actor.check()?;
         let last = self.records.commit_all(changes).await?;
         if replaces {
             self.records.in_force(last, actor.patience()).await?;

@@ -7,6 +7,7 @@ use crate::{
     back::Stopped,
     config::InvalidSettings,
     domain::ports::StoreError,
+    files::private::ValueFileError,
     keyring::KeyringError,
     limits::InvalidUrl,
     server::ServerError,
@@ -25,13 +26,8 @@ pub enum AppError {
     #[error(transparent)]
     Settings(#[from] InvalidSettings),
     /// The password of the database cannot be read.
-    #[error("cannot read the password of the database from {path}: {error}", path = .path.display())]
-    Password {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
+    #[error("the password of the database: {0}; see database.password_file")]
+    Password(ValueFileError),
     /// The keyring cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -75,13 +71,8 @@ pub enum AppError {
     #[error("the address of Redis cannot be used: {0}; see limits.redis_url")]
     Redis(#[from] InvalidUrl),
     /// The headers for the collector cannot be read.
-    #[error("cannot read telemetry.otlp_headers_file {path}: {error}", path = .path.display())]
-    HeadersFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
+    #[error("telemetry.otlp_headers_file: {0}")]
+    HeadersFile(ValueFileError),
     /// The headers for the collector are none.
     #[error("telemetry.otlp_headers_file {path}: {error}", path = .path.display())]
     Headers {

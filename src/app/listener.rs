@@ -11,9 +11,9 @@ use super::{AppError, report};
 use crate::{
     callers::InForce,
     clock::SystemClock,
-    config::{ServerSettings, Settings},
+    config::{ClientCertificates, ServerSettings, Settings},
     grpc::layers::{EdgeLimits, Watch, edge},
-    server::{self, Entry},
+    server::{self, Crowd, Entry},
     tls::{Handshakes, Tally, Tls},
 };
 
@@ -21,6 +21,12 @@ use crate::{
 const HEALTH_CONNECTIONS_MAX: usize = 256;
 /// Milliseconds that its clients are given at the end.
 const HEALTH_DRAIN_MS: u64 = 1_000;
+/// Milliseconds after which one of them is told to connect again: whoever watches does, and who forgot it is gone.
+const HEALTH_AGE_MS: u64 = 60_000;
+/// Bytes of a question, which has the name of a service, and of its headers.
+const HEALTH_BYTES_MAX: usize = 4_096;
+/// Questions at once on one connection.
+const HEALTH_STREAMS_MAX: u32 = 8;
 
 /// A port that is open, and what serves beside it. Files are looked at, and health is told, until it is dropped.
 pub struct Listener {
@@ -70,7 +76,17 @@ pub async fn listen(settings: &Settings) -> Result<Listener, AppError> {
         let encryption = Encryption { handshakes: tls.handshakes(), callers, tally };
         let stop = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(tls.keep()).await });
-        tracing::info!("connections are encrypted");
+        match (settings.tls.client_ca(), settings.tls.client_certificates) {
+            (None, _) => {
+                tracing::info!("connections are encrypted; clients are asked for no certificate");
+            }
+            (Some(_), ClientCertificates::Optional) => {
+                tracing::info!("connections are encrypted; clients may show a certificate");
+            }
+            (Some(_), ClientCertificates::Unsaid | ClientCertificates::Required) => {
+                tracing::info!("connections are encrypted; clients must show a certificate");
+            }
+        }
         encryption
     });
     Ok(Listener { port, encryption, health, _until_dropped: stop.drop_guard() })
@@ -132,16 +148,24 @@ async fn tell_health(
         front_threads: 1,
         max_connections: HEALTH_CONNECTIONS_MAX,
         drain_timeout_ms: HEALTH_DRAIN_MS,
+        // Strangers may reach it, and claim no memory worth the name.
+        max_message_bytes: HEALTH_BYTES_MAX,
+        max_concurrent_streams: HEALTH_STREAMS_MAX,
+        max_connection_age_ms: HEALTH_AGE_MS,
+        max_connection_age_grace_ms: HEALTH_DRAIN_MS,
         ..settings.clone()
     };
     let (reporter, health) = tonic_health::server::health_reporter();
+    let health = health.max_decoding_message_size(HEALTH_BYTES_MAX);
     report(std::slice::from_ref(&reporter), ServingStatus::NotServing).await;
     let limits = EdgeLimits::from(&settings);
     let edge = edge(Routes::new(health), limits, Watch::default(), stop.clone());
     let address = port.local_addr()?;
     tracing::info!(%address, "health can be asked");
     tokio::spawn(async move {
-        if let Err(error) = server::run(port, edge, &settings, Entry::default(), stop).await {
+        // A probe connects anew each time: whoever holds connections open keeps none of them out.
+        let entry = Entry { crowd: Crowd::OldestLeaves, ..Entry::default() };
+        if let Err(error) = server::run(port, edge, &settings, entry, stop).await {
             tracing::error!(%error, "health can no longer be asked on its own port");
         }
     });

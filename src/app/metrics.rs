@@ -1,6 +1,6 @@
 //! What the process tells of itself, and to whom.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 
@@ -9,6 +9,7 @@ use crate::{
     back::Back,
     clock::SystemClock,
     config::{MetricsSettings, Settings, TelemetrySettings},
+    files::private,
     grpc::layers::Watch,
     store::PoolUse,
     telemetry::{
@@ -75,13 +76,9 @@ fn export(settings: &TelemetrySettings, traces: Traces) -> Result<Export, AppErr
     let headers = match settings.headers_file() {
         None => Headers::default(),
         Some(path) => {
+            let text = private::read_value(path).map_err(AppError::HeadersFile)?;
             let path = path.to_owned();
-            match fs::read_to_string(&path).map(zeroize::Zeroizing::new) {
-                Ok(text) => {
-                    Headers::parse(&text).map_err(|error| AppError::Headers { path, error })?
-                }
-                Err(error) => return Err(AppError::HeadersFile { path, error }),
-            }
+            Headers::parse(&text).map_err(|error| AppError::Headers { path, error })?
         }
     };
     Ok(Export {
@@ -96,7 +93,7 @@ fn export(settings: &TelemetrySettings, traces: Traces) -> Result<Export, AppErr
 pub(super) fn watch(settings: &Settings) -> Watch {
     let telemetry = &settings.telemetry;
     let sampler = match telemetry.is_on() {
-        true => Sampler::of_ratio(telemetry.sample_ratio.get()),
+        true => Sampler::new(telemetry.sample_ratio.get(), telemetry.caller_traces_per_s),
         false => Sampler::default(),
     };
     Watch { sampler, ..Watch::default() }
@@ -114,6 +111,7 @@ impl App {
         if let Some(telemetry) = telemetry {
             telemetry.watch(Sources {
                 calls: Arc::clone(&self.watch.calls),
+                sampler: self.watch.sampler.clone(),
                 connections: self.connections.clone(),
                 introspection: Arc::clone(&self.introspection),
                 cache: Arc::clone(&self.cache),

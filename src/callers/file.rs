@@ -6,6 +6,9 @@
 //! scopes = ["introspect"]
 //! workspaces = ["acme"]
 //! ```
+//!
+//! Every part of an entry is required, and `workspaces = "*"` says all of them: a file that was cut short is never one
+//! that allows more.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +20,7 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use super::Callers;
+use super::{Callers, Listed};
 use crate::domain::{
     event::Revision,
     fault::{Faults, nearest, without_secrets},
@@ -39,6 +42,8 @@ const FAULTS_MAX: usize = 100;
 const LIST: &str = "callers";
 /// The names in an entry.
 const FIELDS: [&str; 3] = ["identity", "scopes", "workspaces"];
+/// All workspaces.
+const ALL: &str = "*";
 /// The identifier that the record of a caller has in memory, where a key has its own.
 const ID: &str = "certificate";
 
@@ -94,8 +99,14 @@ struct Reader<'a> {
 /// What an entry says.
 struct Entry {
     scopes: Vec<SystemScope>,
-    /// Empty: all.
-    workspaces: Vec<Id>,
+    workspaces: Reach,
+}
+
+/// The workspaces that an entry reaches.
+enum Reach {
+    All,
+    /// At least one, where nothing is wrong.
+    These(Vec<Id>),
 }
 
 impl Reader<'_> {
@@ -134,7 +145,7 @@ impl Reader<'_> {
                 let line = 1 + before.matches('\n').count();
                 self.note(&at, format_args!("identity: {identity} is listed in line {line}, too"));
             }
-            of.insert(identity, Arc::new(like_a_key(entry, &policy)));
+            of.insert(identity, Listed::new(like_a_key(entry, &policy)));
         }
         Callers { of }
     }
@@ -160,16 +171,35 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        let workspaces = match table.get("workspaces") {
-            Some(value) => self.all("workspaces", value, |text| {
-                text.parse::<Id>().map_err(|error| {
-                    format!("{error}; to reach all of them leave `workspaces` out")
-                })
-            }),
-            None => Vec::new(),
-        };
+        let workspaces = self.workspaces(value, table.get("workspaces"));
         let at = table.get("identity").map_or(0..0, Spanned::span);
         Some((identity?, at, Entry { scopes, workspaces }))
+    }
+
+    fn workspaces(
+        &mut self,
+        entry: &Spanned<DeValue<'_>>,
+        value: Option<&Spanned<DeValue<'_>>>,
+    ) -> Reach {
+        let Some(value) = value else {
+            self.note(
+                &entry.span(),
+                "workspaces is missing: name those that the caller reaches, or write `workspaces = \"*\"` for all",
+            );
+            return Reach::These(Vec::new());
+        };
+        match value.get_ref().as_str() {
+            Some(ALL) => Reach::All,
+            Some(_) => {
+                self.note(&value.span(), "workspaces: must be a list, or \"*\" for all of them");
+                Reach::These(Vec::new())
+            }
+            None => Reach::These(self.all("workspaces", value, |text| {
+                text.parse::<Id>().map_err(|error| {
+                    format!("{error}; to reach all of them write `workspaces = \"*\"`")
+                })
+            })),
+        }
     }
 
     /// Notes every name that is none of these.
@@ -255,13 +285,17 @@ fn built_in() -> Option<Arc<CompiledPolicy>> {
 /// What a caller may do, in the form in which a key of the workspace `system` has it.
 fn like_a_key(Entry { scopes, workspaces }: Entry, policy: &Arc<CompiledPolicy>) -> LiveKey {
     let grant = |scope: SystemScope| Grant { scope: scope.as_str().to_owned(), resource: None };
+    let constraint = match workspaces {
+        Reach::All => Vec::new(),
+        Reach::These(ids) => ids.into_iter().map(|id| format!("workspaces/{id}")).collect(),
+    };
     let key = Key {
         name: KeyName { workspace: Id::system(), key: ID.parse().unwrap_or_else(|_| Id::system()) },
         title: Title::default(),
         key_type: policy.key_type("").map(|kind| kind.name.clone()).unwrap_or_default(),
         principal: None,
         grants: scopes.into_iter().map(grant).collect(),
-        constraint: workspaces.into_iter().map(|id| format!("workspaces/{id}")).collect(),
+        constraint,
         allowed_cidrs: AllowedNetworks::default(),
         expire_time: None,
         plan: String::new(),

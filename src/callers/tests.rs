@@ -1,9 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicI64, Ordering::SeqCst},
+};
 
 use super::*;
-use crate::domain::{caller::Refused, system::SystemScope, time::Timestamp};
+use crate::domain::{caller::Refused, key::Grant, system::SystemScope, time::Timestamp};
 
 const LIST: &str = r#"
 [[callers]]
@@ -14,6 +17,7 @@ workspaces = ["acme", "shop"]
 [[callers]]
 identity = "dns:Ops.acme.example"
 scopes = ["*"]
+workspaces = "*"
 "#;
 
 /// Tells the time that it is told.
@@ -87,7 +91,9 @@ fn who_is_not_listed_byte_by_byte_is_not_known() {
 
 #[test]
 fn of_several_hosts_the_first_that_is_listed_counts() {
-    let list = format!("{LIST}\n[[callers]]\nidentity = \"dns:b\"\nscopes = [\"introspect\"]");
+    let list = format!(
+        "{LIST}\n[[callers]]\nidentity = \"dns:b\"\nscopes = [\"introspect\"]\nworkspaces = \"*\""
+    );
     let (callers, _) = in_force(&list);
     let caller = callers.caller(&presented(&["a", "b", "ops.acme.example"], &[])).unwrap();
     assert_eq!(caller.name(), "dns:b");
@@ -100,6 +106,65 @@ fn a_list_in_place_of_another_counts_at_once() {
     assert!(callers.caller(&certificate).is_ok());
     callers.replace("callers = []".parse().unwrap());
     assert_eq!(callers.caller(&certificate).err(), Some(NotKnown::NotListed));
+}
+
+#[test]
+fn who_loses_something_by_another_list_is_withdrawn_and_nobody_else() {
+    let (callers, _) = in_force(LIST);
+    let ops = callers.caller(&presented(&["ops.acme.example"], &[])).unwrap();
+    let checkout = callers.caller(&presented(&[], &["spiffe://acme.example/checkout"])).unwrap();
+    // The same, in another order.
+    let (first, second) = LIST.split_once("\n\n").unwrap();
+    callers.replace(format!("{second}\n{first}").parse().unwrap());
+    assert!(!ops.is_withdrawn() && !checkout.is_withdrawn());
+    callers.replace(LIST.replace("\"introspect\", ", "").parse().unwrap());
+    assert!(!ops.is_withdrawn() && checkout.is_withdrawn());
+    callers.replace(LIST.replace("workspaces = \"*\"", "workspaces = [\"acme\"]").parse().unwrap());
+    assert!(ops.is_withdrawn());
+    let again = callers.caller(&presented(&["ops.acme.example"], &[])).unwrap();
+    assert!(!again.is_withdrawn());
+    callers.replace("callers = []".parse().unwrap());
+    assert!(again.is_withdrawn());
+}
+
+#[test]
+fn a_certificate_that_no_authority_vouches_for_any_more_is_nobodys() {
+    let (callers, _) = in_force(LIST);
+    let certificate = presented(&["ops.acme.example"], &[]);
+    let caller = callers.caller(&certificate).unwrap();
+    certificate.standing.withdraw();
+    assert!(caller.is_withdrawn());
+    assert_eq!(callers.caller(&certificate).err(), Some(NotKnown::NotTrusted));
+}
+
+/// What each caller of a list may do, and where.
+fn allowed(callers: &Callers) -> BTreeMap<Identity, (Vec<Grant>, Vec<String>)> {
+    let allowed = |listed: &Listed| {
+        let key = listed.like.key();
+        (key.grants.clone(), key.constraint.clone())
+    };
+    callers.of.iter().map(|(identity, listed)| (identity.clone(), allowed(listed))).collect()
+}
+
+#[test]
+fn a_list_that_is_cut_short_anywhere_allows_nobody_more() {
+    let others = [
+        "callers = [{identity = \"dns:a\", scopes = [\"*\"], workspaces = [\"acme\"]}]\n",
+        "[[callers]]\nworkspaces = [\n  \"acme\",\n]\nscopes = [\n \"introspect\",\n]\nidentity = 'dns:a.b'\n",
+    ];
+    for list in [&[LIST][..], &others].concat() {
+        let whole = allowed(&list.parse().unwrap());
+        let cuts = (0..list.len()).filter(|cut| list.is_char_boundary(*cut));
+        let mut taken = 0;
+        for cut in cuts {
+            let Ok(read) = list[..cut].parse::<Callers>() else { continue };
+            taken += 1;
+            for (identity, may) in allowed(&read) {
+                assert_eq!(whole.get(&identity), Some(&may), "cut at {cut}: {identity}");
+            }
+        }
+        assert!(taken < 8, "{taken} beginnings of {list:?} are lists");
+    }
 }
 
 #[test]
@@ -129,6 +194,7 @@ workspaces = []
 [[callers]]
 identity = 5
 scopes = "introspect"
+workspaces = "acme"
 "#;
     refused(
         text,
@@ -137,8 +203,9 @@ scopes = "introspect"
             (4, "must begin with spiffe:// or dns:"),
             (5, "did you mean \"introspect\"?"),
             (5, "must be a string"),
-            (6, "leave `workspaces` out"),
+            (6, "write `workspaces = \"*\"`"),
             (7, "scopes is missing"),
+            (7, "workspaces is missing"),
             (8, "list each name"),
             (9, "did you mean \"scopes\"?"),
             (10, "identity is missing"),
@@ -146,15 +213,17 @@ scopes = "introspect"
             (12, "workspaces: must name at least one"),
             (14, "identity: must be a string"),
             (15, "scopes: must be a list"),
+            (16, "workspaces: must be a list, or \"*\""),
         ],
     );
 }
 
 #[test]
 fn an_identity_that_is_listed_twice_is_refused() {
-    let twice =
-        format!("{LIST}\n[[callers]]\nidentity = \"dns:OPS.acme.example\"\nscopes = [\"*\"]");
-    refused(&twice, &[(12, "dns:ops.acme.example is listed in line 8, too")]);
+    let twice = format!(
+        "{LIST}\n[[callers]]\nidentity = \"dns:OPS.acme.example\"\nscopes = [\"*\"]\nworkspaces = \"*\""
+    );
+    refused(&twice, &[(13, "dns:ops.acme.example is listed in line 8, too")]);
 }
 
 #[test]
@@ -168,10 +237,10 @@ fn a_file_that_was_cut_off_is_refused_and_an_empty_list_is_one() {
 
 #[test]
 fn more_faults_than_can_be_read_are_counted() {
-    let text = "[[callers]]\n".repeat(FAULTS.div_ceil(2));
+    let text = "[[callers]]\n".repeat(FAULTS.div_ceil(3));
     let said = text.parse::<Callers>().unwrap_err().to_string();
     assert!(said.ends_with(&format!("; and {} more", FAULTS - 100)), "{said}");
 }
 
-/// Two for each entry.
-const FAULTS: usize = 104;
+/// Three for each entry.
+const FAULTS: usize = 105;

@@ -11,6 +11,7 @@ use crate::{
     back::Drained,
     config::Settings,
     logging,
+    telemetry::Telemetry,
 };
 
 /// How long what was not sent to the collector of telemetry yet may take, once all else is over.
@@ -33,9 +34,13 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         let (app, listener, telemetry) = if settings.database.is_server() {
             let listener = app::listen(settings).await?;
             let telemetry = app::tell(settings, gathering, &back).await?;
-            match app::open_when_ready(settings, &back, &listener, &shutdown).await? {
-                Some(app) => (app, listener, telemetry),
-                None => return Ok(Drained::All),
+            match app::open_when_ready(settings, &back, &listener, &shutdown).await {
+                Ok(Some(app)) => (app, listener, telemetry),
+                ended => {
+                    finish(telemetry).await;
+                    ended?;
+                    return Ok(Drained::All);
+                }
             }
         } else {
             let app = App::open(settings, back.clone()).await?;
@@ -51,9 +56,7 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         );
         let served = app.serve(listener, settings, shutdown).await;
         // Until the end it is told how it ends.
-        if let Some(telemetry) = telemetry {
-            telemetry.finish(LAST_WORDS).await;
-        }
+        finish(telemetry).await;
         Ok(served?)
     })?;
     match drained {
@@ -63,6 +66,13 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends what waits for the collector.
+async fn finish(telemetry: Option<Telemetry>) {
+    if let Some(telemetry) = telemetry {
+        telemetry.finish(LAST_WORDS).await;
+    }
 }
 
 /// Asks for the end at the first SIGTERM or SIGINT, and ends the process at the second.

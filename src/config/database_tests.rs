@@ -156,7 +156,7 @@ fn an_address_may_be_in_a_file() {
 fn a_file_that_holds_no_address_is_named_once() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for (path, cause) in
-        [(file.path().to_str().unwrap(), "it is empty"), ("/absent", "No such file")]
+        [(file.path().to_str().unwrap(), "holds no text"), ("/absent", "No such file")]
     {
         let told = load(&[("url_file", path)]).unwrap_err().to_string();
         for part in [path, cause, "database.url_file", "KEYWARD__DATABASE__URL_FILE"] {
@@ -164,6 +164,16 @@ fn a_file_that_holds_no_address_is_named_once() {
         }
         assert_eq!(told.lines().count(), 2, "{told}");
     }
+}
+
+#[test]
+fn a_file_with_an_address_is_for_the_server_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "postgres://kw:canary@db.example/keys").unwrap();
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = load(&[("url_file", file.path().to_str().unwrap())]).unwrap_err().to_string();
+    assert!(told.contains("database.url_file") && told.contains("chmod 600"), "{told}");
 }
 
 #[test]

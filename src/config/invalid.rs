@@ -24,14 +24,12 @@ pub enum Problem {
         /// The dotted name from the file, or the whole variable.
         name: String,
     },
-    /// The file that a setting names, and that holds a value, cannot be read.
-    #[error("{name} = {path:?}: cannot be read: {cause} (variable {})", variable_of(name))]
+    /// The file that a setting names, and that holds a value, cannot be used.
+    #[error("{name}: {cause} (variable {})", variable_of(name))]
     UnreadableValue {
         /// The setting's dotted name.
         name: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said, or that it is empty.
+        /// Why not; the file is in it.
         cause: String,
     },
     /// A variable of ours whose name or value is not UTF-8.

@@ -231,7 +231,7 @@ mod tests {
 
         let both = load(&[("limits.redis_url", "redis://h")]).unwrap_err().to_string();
         assert!(both.contains("limits.redis_url_file") && both.contains("left out"), "{both}");
-        for (held, said) in [("redis://:hunter2@", "must be redis://"), ("\n", "it is empty")] {
+        for (held, said) in [("redis://:hunter2@", "must be redis://"), ("\n", "holds no text")] {
             std::fs::write(path, held).unwrap();
             let refused = load(&[]).unwrap_err().to_string();
             assert!(

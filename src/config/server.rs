@@ -18,8 +18,10 @@ pub struct ServerSettings {
     pub front_threads: usize,
     /// Connections open at once in the process; one more is closed as soon as it is accepted.
     pub max_connections: usize,
-    /// Calls in flight at once on one connection (HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`).
+    /// Calls in flight at once on one connection at most (HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`).
     pub max_concurrent_streams: u32,
+    /// About how many calls all connections together may have open: a new one is granted its part of it.
+    pub open_calls_target: u64,
     /// Bytes of all headers of one call (HTTP/2 `SETTINGS_MAX_HEADER_LIST_SIZE`).
     pub max_header_bytes: u32,
     /// Bytes of one request message.
@@ -54,10 +56,11 @@ impl Default for ServerSettings {
             front_threads: 0,
             max_connections: 10_000,
             max_concurrent_streams: 100,
+            open_calls_target: 2_048,
             max_header_bytes: 16 * 1024,
             max_message_bytes: 4 * 1024 * 1024,
             max_in_flight: 10_000,
-            admin_wait_ms: 500,
+            admin_wait_ms: 2_000,
             deadline_max_ms: 30_000,
             keepalive_interval_ms: 60_000,
             keepalive_timeout_ms: 20_000,

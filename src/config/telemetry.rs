@@ -18,6 +18,8 @@ pub struct TelemetrySettings {
     pub otlp_headers_file: PathBuf,
     /// Which part of the calls begins a trace, of those whose caller says nothing of one.
     pub sample_ratio: Ratio,
+    /// Calls that are traced because their caller says so, of all callers together, a second.
+    pub caller_traces_per_s: u64,
     /// What this process is told from others by. Empty: a new name at each start.
     pub service_instance_id: String,
     /// Milliseconds between two times that metrics are sent.
@@ -30,6 +32,8 @@ impl Default for TelemetrySettings {
             otlp_endpoint: String::new(),
             otlp_headers_file: PathBuf::new(),
             sample_ratio: Ratio::default(),
+            // Each has some ten spans where it waits for the database: those of four seconds wait together.
+            caller_traces_per_s: 100,
             service_instance_id: String::new(),
             metrics_interval_ms: 60_000,
         }

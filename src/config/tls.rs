@@ -19,7 +19,7 @@ pub struct TlsSettings {
     pub client_ca_file: PathBuf,
     /// The list of callers that need no key. Empty: there are none.
     pub callers_file: PathBuf,
-    /// Whether every client must show a certificate.
+    /// Whether every client must show a certificate. Said without authorities for them, it is refused.
     pub client_certificates: ClientCertificates,
 }
 
@@ -61,7 +61,18 @@ impl TlsSettings {
                 bound: format!("set together with {needed}, which is missing"),
             })
             .collect();
-        let optional = self.client_certificates == ClientCertificates::Optional;
+        let policy = self.client_certificates;
+        if policy != ClientCertificates::Unsaid && given(client_ca_file).is_none() {
+            problems.push(Problem::Refused {
+                name: "tls.client_certificates",
+                value: policy.name().to_owned(),
+                bound: "set together with tls.client_ca_file, which is missing: without authorities no client is asked \
+                        for a certificate"
+                    .to_owned(),
+            });
+            return problems;
+        }
+        let optional = policy == ClientCertificates::Optional;
         if optional && given(callers_file).is_none() {
             problems.push(Problem::Refused {
                 name: "tls.client_certificates",
@@ -85,8 +96,10 @@ fn given(path: &Path) -> Option<&Path> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum ClientCertificates {
-    /// It must.
+    /// Nobody said anything, and so it must where there are authorities for clients.
     #[default]
+    Unsaid,
+    /// It must.
     Required,
     /// It may: who shows none calls with a key.
     Optional,
@@ -95,6 +108,7 @@ pub enum ClientCertificates {
 impl ClientCertificates {
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Unsaid => "",
             Self::Required => "required",
             Self::Optional => "optional",
         }
@@ -105,7 +119,7 @@ impl TryFrom<String> for ClientCertificates {
     type Error = String;
 
     fn try_from(given: String) -> Result<Self, String> {
-        [Self::Required, Self::Optional]
+        [Self::Unsaid, Self::Required, Self::Optional]
             .into_iter()
             .find(|word| word.name() == given)
             .ok_or_else(|| format!("invalid word {given:?}, expected required or optional"))
@@ -178,6 +192,8 @@ mod tests {
     const KEY: (&str, &str) = ("tls.private_key_file", "tls.key");
     const CA: (&str, &str) = ("tls.client_ca_file", "ca.crt");
     const CALLERS: (&str, &str) = ("tls.callers_file", "callers.toml");
+    const REQUIRED: (&str, &str) = ("tls.client_certificates", "required");
+    const UNSAID: (&str, &str) = ("tls.client_certificates", "");
     const OPTIONAL: (&str, &str) = ("tls.client_certificates", "optional");
 
     #[test]
@@ -187,6 +203,10 @@ mod tests {
         check(&[CA], &[(CA.0, CERTIFICATE.0)]);
         check(&[CERTIFICATE, KEY, CALLERS], &[(CALLERS.0, CA.0)]);
         check(&[CERTIFICATE, KEY, CA, OPTIONAL], &[(OPTIONAL.0, CALLERS.0)]);
+        for said in [REQUIRED, OPTIONAL] {
+            check(&[CERTIFICATE, KEY, said], &[(said.0, CA.0)]);
+            check(&[said], &[(said.0, CA.0)]);
+        }
         check(&[CERTIFICATE, CA, OPTIONAL], &[(CERTIFICATE.0, KEY.0), (OPTIONAL.0, CALLERS.0)]);
     }
 
@@ -195,7 +215,9 @@ mod tests {
         for whole in [
             &[][..],
             &[CERTIFICATE, KEY],
+            &[CERTIFICATE, KEY, UNSAID],
             &[CERTIFICATE, KEY, CA],
+            &[CERTIFICATE, KEY, CA, REQUIRED],
             &[CERTIFICATE, KEY, CA, CALLERS],
             &[CERTIFICATE, KEY, CA, CALLERS, OPTIONAL],
         ] {

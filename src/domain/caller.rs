@@ -3,8 +3,13 @@
 use std::{fmt::Display, sync::Arc};
 
 use super::{
-    identity::Identity, live::LiveKey, name::Id, resource::Path, scope::ScopeId,
-    system::SystemScope, time::Moment,
+    identity::{Identity, Standing},
+    live::LiveKey,
+    name::Id,
+    resource::Path,
+    scope::ScopeId,
+    system::SystemScope,
+    time::Moment,
 };
 
 /// A backend or operator, by the key of the workspace `system` that it called with, or by
@@ -14,17 +19,25 @@ pub struct Caller {
     /// What it may do. Of a caller by a certificate this key is nowhere but here.
     key: Arc<LiveKey>,
     /// None: the key is its own.
-    identity: Option<Identity>,
+    certified: Option<Certified>,
     /// Until when it waits for an answer, where that is known.
     patience: Option<Moment>,
+}
+
+/// By what a caller is known who has no key.
+#[derive(Clone, Debug)]
+struct Certified {
+    identity: Identity,
+    /// Of its place on the list of callers, and of its certificate.
+    standings: [Standing; 2],
 }
 
 /// What a caller may not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Its key lacks the scope.
+    /// It lacks the scope.
     ScopeMissing(SystemScope),
-    /// Its key does not reach the resource, of which it is told nothing.
+    /// It does not reach the resource, of which it is told nothing.
     Hidden(String),
     /// The key of the workspace `system` that it would make or handle is broader than
     /// its own, in these fields.
@@ -36,14 +49,28 @@ impl Caller {
     pub fn new(key: Arc<LiveKey>) -> Option<Self> {
         (key.key().name.workspace == Id::system()).then_some(Self {
             key,
-            identity: None,
+            certified: None,
             patience: None,
         })
     }
 
-    /// The caller of this identity, who may do what a key like this one may.
-    pub fn certified(identity: Identity, like: Arc<LiveKey>) -> Self {
-        Self { key: like, identity: Some(identity), patience: None }
+    /// The caller of this identity, who may do what a key like this one may, as long as its place on the list of
+    /// callers and its certificate count.
+    pub fn certified(
+        identity: Identity,
+        like: Arc<LiveKey>,
+        listed: Standing,
+        certificate: Standing,
+    ) -> Self {
+        let certified = Certified { identity, standings: [listed, certificate] };
+        Self { key: like, certified: Some(certified), patience: None }
+    }
+
+    /// Whether it is known by a certificate, and has meanwhile been taken off the list, or may now do something else,
+    /// or its authority is none any more.
+    pub fn is_withdrawn(&self) -> bool {
+        let standings = self.certified.iter().flat_map(|certified| &certified.standings);
+        standings.into_iter().any(Standing::is_withdrawn)
     }
 
     /// The same caller, who waits until this moment and no longer.
@@ -59,14 +86,14 @@ impl Caller {
 
     /// Its key. None: it is known by its certificate.
     pub fn key(&self) -> Option<&LiveKey> {
-        self.identity.is_none().then_some(&*self.key)
+        self.certified.is_none().then_some(&*self.key)
     }
 
     /// What it is called, in the log of changes too: the resource name of its key, or the
     /// identity of its certificate.
     pub fn name(&self) -> String {
-        match &self.identity {
-            Some(identity) => identity.to_string(),
+        match &self.certified {
+            Some(certified) => certified.identity.to_string(),
             None => self.key.key().name.to_string(),
         }
     }

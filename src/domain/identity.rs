@@ -1,9 +1,17 @@
 //! Who is at the other end of a connection, by the certificate that was shown there.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
 use super::time::Timestamp;
 
+/// The scheme of a SPIFFE ID.
+const SPIFFE_SCHEME: &str = "spiffe:";
 /// What identities of workloads begin with (SPIFFE ID, section 2).
 const SPIFFE: &str = "spiffe://";
 /// What identities by a host's name begin with, as they are written here.
@@ -113,19 +121,38 @@ impl fmt::Display for Identity {
     }
 }
 
+/// Whether something on which a caller is known still counts. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct Standing(Arc<AtomicBool>);
+
+impl Standing {
+    /// It counts no more, for ever.
+    pub fn withdraw(&self) {
+        self.0.store(true, SeqCst);
+    }
+
+    /// Whether it counts no more.
+    pub fn is_withdrawn(&self) -> bool {
+        self.0.load(SeqCst)
+    }
+}
+
 /// A certificate that a client showed and that was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Presented {
     /// The names that it vouches for: its SPIFFE ID alone, or those of hosts in their order. None: it names nobody
     /// who could be known.
     pub identities: Vec<Identity>,
     /// When it ends.
     pub end: Timestamp,
+    /// Withdrawn when the authorities are others, none of which vouches for it.
+    pub standing: Standing,
 }
 
 impl Presented {
     /// A certificate with these names, as they are in it. One with a SPIFFE ID has no other URI (X.509-SVID, section
-    /// 2), and is known by it alone; of one that breaks this rule nobody is known.
+    /// 2), and is known by it alone; of one that breaks this rule, or whose URI is merely like a SPIFFE ID, nobody is
+    /// known.
     pub fn new<'a>(
         uris: impl Iterator<Item = &'a str>,
         hosts: impl Iterator<Item = &'a str>,
@@ -134,7 +161,8 @@ impl Presented {
         let uris: Vec<&str> = uris.collect();
         // The scheme of a URI is read without regard to case (RFC 3986, section 3.1).
         let is_spiffe = |uri: &&str| {
-            uri.get(..SPIFFE.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SPIFFE))
+            let scheme = uri.trim_start().as_bytes().get(..SPIFFE_SCHEME.len());
+            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SPIFFE_SCHEME.as_bytes()))
         };
         let identities = if uris.iter().any(is_spiffe) {
             match *uris {
@@ -144,7 +172,7 @@ impl Presented {
         } else {
             hosts.filter_map(|host| Identity::dns(host).ok()).collect()
         };
-        Self { identities, end }
+        Self { identities, end, standing: Standing::default() }
     }
 }
 
@@ -233,7 +261,15 @@ mod tests {
         presented(&["spiffe://acme/a", "spiffe://acme/b"], &["a.acme"], &[]);
         presented(&["spiffe://acme/a", "https://acme/b"], &["a.acme"], &[]);
         presented(&["spiffe://acme/"], &["a.acme"], &[]);
-        presented(&["SPIFFE://acme/a"], &["a.acme"], &[]);
+        for like in [
+            "SPIFFE://acme/a",
+            "spiffe:acme/a",
+            " spiffe://acme/a",
+            "spiffe://acme/\u{ff}",
+            "Spiffe:",
+        ] {
+            presented(&[like], &["a.acme"], &[]);
+        }
     }
 
     #[test]

@@ -78,6 +78,36 @@ pub fn read(path: &Path, len_max: u64) -> Result<Zeroizing<Vec<u8>>, PrivateFile
     Ok(held)
 }
 
+/// A file that is to hold a secret text cannot be used. Nothing of what it holds is told.
+#[derive(Debug, Error)]
+pub enum ValueFileError {
+    /// It cannot be read, or not by the server alone.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// It is empty, or holds bytes that are no UTF-8.
+    #[error("{} holds no text, or bytes that are no UTF-8", .path.display())]
+    NoText {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Bytes of a file that holds one value: a password, an address, the headers for a collector.
+pub const VALUE_LEN_MAX: u64 = 16 * 1024;
+
+/// The text in a file of at most [`VALUE_LEN_MAX`] bytes, without the ends of lines at its end; else as [`read`].
+///
+/// # Errors
+/// [`ValueFileError`]; each names the file.
+pub fn read_value(path: &Path) -> Result<Zeroizing<String>, ValueFileError> {
+    let held = read(path, VALUE_LEN_MAX)?;
+    let text = str::from_utf8(&held).unwrap_or_default().trim_end_matches(['\r', '\n']);
+    match text.is_empty() {
+        true => Err(ValueFileError::NoText { path: path.to_owned() }),
+        false => Ok(Zeroizing::new(text.to_owned())),
+    }
+}
+
 fn check(path: &Path, found: &Metadata, len_max: u64) -> Result<(), PrivateFileError> {
     let path = path.to_owned();
     if !found.is_file() {
@@ -170,6 +200,34 @@ mod tests {
         fs::write(&path, "123456789").unwrap();
         let refusal = read(&path, LEN_MAX).unwrap_err();
         assert!(matches!(refusal, PrivateFileError::TooLong { len_max: LEN_MAX, .. }), "{refusal}");
+    }
+
+    #[test]
+    fn a_value_is_read_without_the_end_of_its_line() {
+        for text in ["p w ", "p w \n", "p w \r\n", "p w \n\n"] {
+            let (_directory, path) = place(text, 0o600);
+            assert_eq!(read_value(&path).unwrap().as_str(), "p w ");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_value_is_refused() {
+        for text in [&b""[..], b"\n", b"\r\n", b"canary\xff"] {
+            let (_directory, path) = place("", 0o600);
+            fs::write(&path, text).unwrap();
+            let refusal = read_value(&path).unwrap_err();
+            assert!(matches!(refusal, ValueFileError::NoText { .. }), "{refusal}");
+        }
+        let (_directory, path) = place("", 0o600);
+        let long = usize::try_from(VALUE_LEN_MAX).unwrap();
+        fs::write(&path, "x".repeat(long)).unwrap();
+        assert_eq!(read_value(&path).unwrap().len(), long);
+        fs::write(&path, "x".repeat(long + 1)).unwrap();
+        let refusal = read_value(&path).unwrap_err();
+        assert!(
+            matches!(refusal, ValueFileError::File(PrivateFileError::TooLong { .. })),
+            "{refusal}"
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -43,6 +43,19 @@ pub struct Knows {
     pub certificates: Option<Arc<InForce>>,
 }
 
+impl Knows {
+    /// Whether who makes this request may turn out to be a caller: it has a secret that this
+    /// deployment made, or the certificate of a caller. Strangers have neither. Nothing is looked
+    /// up; whether it may call is decided later.
+    pub(super) fn may_know<B>(&self, request: &Request<B>) -> bool {
+        match Credentials::of(request, self.clone()) {
+            Ok(Credentials::Secret(secret, _, keys)) => keys.has_signed(secret.as_str()),
+            Ok(Credentials::Certificate(presented, callers)) => callers.caller(&presented).is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
 impl<S> Authenticated<S> {
     /// The service behind the check.
     pub fn new(inner: S, knows: Knows) -> Self {
@@ -157,6 +170,7 @@ impl From<NotKnown> for NotAuthenticated {
         match error {
             NotKnown::NotListed => Self::IdentityUnknown,
             NotKnown::Ended => Self::CertificateEnded,
+            NotKnown::NotTrusted => Self::CertificateNotTrusted,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     authenticate::caller,
     convert::{event, key, key::request as keys, policy, principal, usage, workspace},
     layers::Ends,
+    sparing::Queues,
     status::stopped,
     turns::Turns,
 };
@@ -20,6 +21,7 @@ use crate::{
     admin::{Admin, AdminError},
     back::Back,
     domain::{caller::Caller, replica::Stopwatch, time::Moment},
+    measure::Calls,
     proto::{key_admin_server::KeyAdmin, *},
 };
 
@@ -38,20 +40,27 @@ pub struct KeyAdminService {
     admin: Arc<Admin>,
     back: Back,
     stopwatch: Arc<dyn Stopwatch>,
-    changes: Turns,
-    readings: Turns,
+    queues: Queues,
 }
 
 impl KeyAdminService {
-    /// The service over these use cases, carried out there; calls wait so long for their turn at the most.
+    /// The service over these use cases, carried out there, with places for so many calls at once; they wait so long for their turn at the most, and `calls`
+    /// counts those that waited longer.
     pub fn new(
         admin: Arc<Admin>,
         back: Back,
         stopwatch: Arc<dyn Stopwatch>,
+        places: usize,
         wait_max: Duration,
+        calls: &Arc<Calls>,
     ) -> Self {
-        let [changes, readings] = [(); 2].map(|()| Turns::new(CALLS_MAX, wait_max));
-        Self { admin, back, stopwatch, changes, readings }
+        Self { admin, back, stopwatch, queues: Queues::new(places, CALLS_MAX, wait_max, calls) }
+    }
+
+    /// Where its calls wait, for who refuses those that would wait in vain.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        self.queues.clone()
     }
 
     /// Until when the caller of a request waits for what it can still hear.
@@ -102,14 +111,14 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreatePolicyRequest>,
     ) -> Answer<CreatePolicyResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin.create_policy(&caller, &policy::create(message)).await.map(policy::created)
         })
         .await
     }
 
     async fn get_policy(&self, request: Request<GetPolicyRequest>) -> Answer<Policy> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.get_policy(&caller, &message.name).await.map(policy::policy)
         })
         .await
@@ -119,7 +128,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListPoliciesRequest>,
     ) -> Answer<ListPoliciesResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.list_policies(&caller, &policy::list(message)).await.map(policy::listed)
         })
         .await
@@ -129,7 +138,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdatePolicyRequest>,
     ) -> Answer<UpdatePolicyResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin.update_policy(&caller, &policy::update(message)).await.map(policy::updated)
         })
         .await
@@ -139,7 +148,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreateWorkspaceRequest>,
     ) -> Answer<CreateWorkspaceResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .create_workspace(&caller, &workspace::create(message))
                 .await
@@ -149,7 +158,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_workspace(&self, request: Request<GetWorkspaceRequest>) -> Answer<Workspace> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.get_workspace(&caller, &message.name).await.map(workspace::workspace)
         })
         .await
@@ -159,7 +168,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListWorkspacesRequest>,
     ) -> Answer<ListWorkspacesResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.list_workspaces(&caller, &workspace::list(message)).await.map(workspace::listed)
         })
         .await
@@ -169,7 +178,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdateWorkspaceRequest>,
     ) -> Answer<UpdateWorkspaceResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .update_workspace(&caller, &workspace::update(message))
                 .await
@@ -182,7 +191,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<SuspendWorkspaceRequest>,
     ) -> Answer<Workspace> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .suspend_workspace(&caller, &workspace::suspend(message), true)
                 .await
@@ -195,7 +204,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ResumeWorkspaceRequest>,
     ) -> Answer<Workspace> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .suspend_workspace(&caller, &workspace::resume(message), false)
                 .await
@@ -208,7 +217,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<CreatePrincipalRequest>,
     ) -> Answer<CreatePrincipalResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .create_principal(&caller, &principal::create(message))
                 .await
@@ -218,7 +227,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_principal(&self, request: Request<GetPrincipalRequest>) -> Answer<Principal> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.get_principal(&caller, &message.name).await.map(principal::principal)
         })
         .await
@@ -228,7 +237,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<ListPrincipalsRequest>,
     ) -> Answer<ListPrincipalsResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             let (parent, paging) = principal::list(message);
             admin.list_principals(&caller, &parent, &paging).await.map(principal::listed)
         })
@@ -239,7 +248,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<UpdatePrincipalRequest>,
     ) -> Answer<UpdatePrincipalResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .update_principal(&caller, &principal::update(message))
                 .await
@@ -252,7 +261,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<DisablePrincipalRequest>,
     ) -> Answer<Principal> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .disable_principal(&caller, &principal::disable(message), true)
                 .await
@@ -265,7 +274,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<EnablePrincipalRequest>,
     ) -> Answer<Principal> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin
                 .disable_principal(&caller, &principal::enable(message), false)
                 .await
@@ -278,7 +287,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<DeletePrincipalRequest>,
     ) -> Answer<DeletePrincipalResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             admin.delete_principal(&caller, &principal::delete(message)).await?;
             Ok(DeletePrincipalResponse {})
         })
@@ -286,7 +295,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn create_key(&self, request: Request<CreateKeyRequest>) -> Answer<CreateKeyResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let done = admin.create_key(&caller, &keys::create(message)).await?;
             Ok(keys::created(done, admin.now()))
         })
@@ -297,7 +306,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<BatchCreateKeysRequest>,
     ) -> Answer<BatchCreateKeysResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let (asked, turn) = (keys::batch_create(message), tokio::task::yield_now);
             let done = admin.batch_create_keys(&caller, &asked, turn).await?;
             Ok(keys::batch_created(done, admin.now()))
@@ -306,7 +315,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_key(&self, request: Request<GetKeyRequest>) -> Answer<Key> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             let done = admin.get_key(&caller, &message.name).await?;
             Ok(key::key(done, admin.now()))
         })
@@ -314,7 +323,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Answer<ListKeysResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             let done = admin.list_keys(&caller, &keys::list(message)).await?;
             Ok(keys::listed(done, admin.now()))
         })
@@ -322,7 +331,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn update_key(&self, request: Request<UpdateKeyRequest>) -> Answer<UpdateKeyResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let done = admin.update_key(&caller, &keys::update(message)).await?;
             Ok(keys::updated(done, admin.now()))
         })
@@ -330,7 +339,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn rotate_key(&self, request: Request<RotateKeyRequest>) -> Answer<RotateKeyResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let done = admin.rotate_key(&caller, &keys::rotate(message)).await?;
             Ok(keys::rotated(done, admin.now()))
         })
@@ -338,7 +347,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn revoke_key(&self, request: Request<RevokeKeyRequest>) -> Answer<Key> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let done = admin.revoke_key(&caller, &keys::revoke(message)).await?;
             Ok(key::key(done, admin.now()))
         })
@@ -349,7 +358,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<BatchRevokeKeysRequest>,
     ) -> Answer<BatchRevokeKeysResponse> {
-        self.call(&self.changes, request, |admin, caller, message| async move {
+        self.call(&self.queues.changes, request, |admin, caller, message| async move {
             let done = admin.batch_revoke_keys(&caller, &keys::batch_revoke(message)).await?;
             Ok(keys::batch_revoked(done, admin.now()))
         })
@@ -360,7 +369,7 @@ impl KeyAdmin for KeyAdminService {
         &self,
         request: Request<IdentifyKeyRequest>,
     ) -> Answer<IdentifyKeyResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             let done = admin.identify_key(&caller, &message.secret).await?;
             Ok(keys::identified(done, admin.now()))
         })
@@ -368,7 +377,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn get_usage(&self, request: Request<GetUsageRequest>) -> Answer<GetUsageResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             let name = message.name.clone();
             let done = admin.get_usage(&caller, &usage::get(message)).await?;
             Ok(usage::got(done, &name))
@@ -377,7 +386,7 @@ impl KeyAdmin for KeyAdminService {
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
-        self.call(&self.readings, request, |admin, caller, message| async move {
+        self.call(&self.queues.readings, request, |admin, caller, message| async move {
             admin.list_events(&caller, &event::list(message)).await.map(event::listed)
         })
         .await

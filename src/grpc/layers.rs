@@ -13,7 +13,7 @@
 //! | a panic | INTERNAL | INTERNAL |
 //! | the server ends during a stream, or its connection is too old | UNAVAILABLE | SHUTTING_DOWN |
 //!
-//! Calls are of five kinds, and none takes the places of another, so that strangers keep nobody out:
+//! Calls are of six kinds, and none takes the places of another, so that strangers keep nobody out:
 //!
 //! | kind | which | in flight at once |
 //! |---|---|---|
@@ -21,7 +21,8 @@
 //! | admin | `KeyAdmin` | as many |
 //! | stream of questions | `StreamIntrospect`: as long as its caller likes | [`QUESTION_STREAMS_MAX`] |
 //! | check | `Health/Check`: short, and open to everybody | 1,000 |
-//! | open stream | `Health/Watch` and reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
+//! | open stream | reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
+//! | watch | `Health/Watch`: the same; one too many is answered UNIMPLEMENTED, by which clients do without | [`WATCHES_MAX`] |
 
 mod body;
 mod deadline;
@@ -48,11 +49,12 @@ use tower::{Service, ServiceExt as _};
 use tracing::Instrument as _;
 
 use super::status::panicked;
-use crate::server::{Cut, Leaving, cut};
+use crate::measure::{Calls, Counting};
+use crate::server::{Arrived, Cut, Leaving, cut};
 pub(super) use deadline::exceeded;
 pub(super) use places::too_many_in_flight;
 use places::{Kind, Places};
-pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX};
+pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX, WATCHES_MAX};
 use rest::Rests;
 pub use watch::Watch;
 use watch::Watched;
@@ -112,68 +114,86 @@ where
         + Unpin
         + 'static,
 {
-    let places = Places::new(limits.max_in_flight);
+    let places = Arc::new(Places::new(limits.max_in_flight));
+    let taken = Arc::clone(&places);
+    watch.calls.watch_places(move || taken.taken());
     let rests = Rests::new(limits.max_message_bytes);
     let edge = Arc::new(Edge { places, rests, limits, watch, stop });
     tower::service_fn(move |request: Request<B>| {
         let (edge, routes) = (Arc::clone(&edge), routes.clone());
-        async move { Ok(edge.answer(routes, edge.rests.of(request)).await) }
+        async move {
+            let request = edge.rests.of(request);
+            Ok(edge.answer(routes, request).await)
+        }
     })
 }
 
 struct Edge {
-    places: Places,
+    places: Arc<Places>,
     rests: Rests,
     limits: EdgeLimits,
     watch: Watch,
     stop: CancellationToken,
 }
 
+impl Counting for Edge {
+    fn calls(&self) -> &Calls {
+        &self.watch.calls
+    }
+}
+
+impl AsRef<Watch> for Edge {
+    fn as_ref(&self) -> &Watch {
+        &self.watch
+    }
+}
+
 impl Edge {
-    async fn answer(&self, routes: Routes, request: Request<Body>) -> Response<Body> {
+    async fn answer(self: Arc<Self>, routes: Routes, request: Request<Body>) -> Response<Body> {
         if let Some(response) = protocol::refuse(&request) {
             return response;
         }
         let kind = Kind::of(request.uri().path());
-        let mut watched = self.watch.begin(&request, kind);
-        let span = watched.span().clone();
-        let answered = self.placed(routes, kind, request, &mut watched).instrument(span).await;
-        watched.told(answered.response.headers());
+        let mut watched = Watched::begin(self, &request, kind);
+        let (edge, span) = (watched.by(), watched.span().clone());
+        let max_message_bytes = edge.limits.max_message_bytes;
+        let answered = edge.placed(routes, kind, request).instrument(span).await;
         match answered.place {
-            Some(place) => {
-                body::finish(answered.response, place, watched, self.limits.max_message_bytes)
+            Some(place) => body::finish(answered.response, place, watched, max_message_bytes),
+            None => {
+                watched.told(answered.response.headers());
+                answered.response
             }
-            None => answered.response,
         }
     }
 
     /// Answers a call, if there is a place for it.
-    async fn placed(
-        &self,
-        routes: Routes,
-        kind: Kind,
-        mut request: Request<Body>,
-        watched: &mut Watched,
-    ) -> Answered {
+    async fn placed(&self, routes: Routes, kind: Kind, mut request: Request<Body>) -> Answered {
         let place = match self.places.take(kind) {
             Ok(place) => place,
             Err(status) => {
-                watched.refused(kind);
+                self.watch.calls.count_refused(kind as usize);
                 return Answered::refused(status.into_http());
             }
         };
-        watched.placed(kind);
         let given = match deadline::given(request.headers()) {
             Ok(given) => given,
             Err(status) => return Answered::refused(status.into_http()),
         };
         let question = self.limits.deadline_max;
         let deadline = deadline::of(given, question);
-        let ends = Instant::now() + deadline;
+        // What it waited for its turn is time that its caller has waited.
+        let now = Instant::now();
+        let arrived = request.extensions().get::<Arrived>().map_or(now, |Arrived(at)| *at);
+        let ends = arrived + deadline;
+        let left = ends.saturating_duration_since(now);
+        if left.is_zero() {
+            return Answered::refused(deadline::exceeded(deadline).into_http());
+        }
         request.extensions_mut().insert(Ends(ends));
         let end = match kind {
             Kind::Usual | Kind::Admin | Kind::Check => Cut::At(ends),
-            Kind::OpenStream => unread(self.stop_of(&request)),
+            Kind::OpenStream | Kind::Watch => unread(self.stop_of(&request)),
             Kind::QuestionStream => {
                 let (stop, over) = (self.stop_of(&request), CancellationToken::new());
                 let end = unread(over.clone());
@@ -182,7 +202,7 @@ impl Edge {
             }
         };
         let answer = AssertUnwindSafe(self.ask(routes, kind, request)).catch_unwind();
-        let response = match tokio::time::timeout(deadline, answer).await {
+        let response = match tokio::time::timeout(left, answer).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => return Answered::refused(panicked().into_http()),
             Err(_) => return Answered::refused(deadline::exceeded(deadline).into_http()),
@@ -193,7 +213,7 @@ impl Edge {
 
     async fn ask(&self, routes: Routes, kind: Kind, request: Request<Body>) -> Response<Body> {
         match kind {
-            Kind::OpenStream => {
+            Kind::OpenStream | Kind::Watch => {
                 let stop = self.stop_of(&request);
                 let Ok(response) = routes.oneshot(ending::request(request, &stop)).await;
                 ending::response(response, &stop)

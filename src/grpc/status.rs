@@ -242,14 +242,15 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::ScopeMissing(scope) => {
-                let message = format!("the caller's key lacks the scope {scope} here");
+                let message = format!("the caller lacks the scope {scope} here");
                 let details = info(ErrorReason::CallerScopeMissing, [("scope", scope.to_string())]);
                 status(Code::PermissionDenied, message, details)
             }
             Refused::Hidden(name) => not_found(name),
             Refused::Broader(fields) => {
                 let fields = fields.join(",");
-                let message = format!("the key is broader than the caller's own, in: {fields}");
+                let message =
+                    format!("the key is broader than what the caller may itself, in: {fields}");
                 let details = info(ErrorReason::BroaderThanCaller, [("fields", fields)]);
                 status(Code::PermissionDenied, message, details)
             }
@@ -320,6 +321,10 @@ impl From<NotAuthenticated> for Status {
             }
             NotAuthenticated::CertificateEnded => {
                 let message = "the client's certificate has ended: connect with a new one";
+                status(Code::Unauthenticated, message, info(ErrorReason::CredentialsInvalid, []))
+            }
+            NotAuthenticated::CertificateNotTrusted => {
+                let message = "no authority vouches for the client's certificate any more: connect with a new one";
                 status(Code::Unauthenticated, message, info(ErrorReason::CredentialsInvalid, []))
             }
             NotAuthenticated::IdentityUnknown => {

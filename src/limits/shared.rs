@@ -169,7 +169,8 @@ impl Shared {
         if let Some(order) = order {
             let (holder, limit) = (claim.holder.to_owned(), claim.limit.name.clone());
             let work = Arc::clone(&self.parts).fulfil(holder, limit, order);
-            self.back.spawn(work.in_current_span());
+            // A span of its own: it may go on when the call has its answer.
+            self.back.spawn(work.instrument(tracing::info_span!("limits.order")));
         }
     }
 

@@ -1,11 +1,12 @@
 //! The calls of the process: how many of which method ended how, and how long they took.
 
 use std::{
-    sync::{Arc, OnceLock},
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
-use super::{Bounds, Counter, Gauge, Histogram, Present, Snapshot};
+use super::{Bounds, Counter, Histogram, Snapshot};
 
 /// The methods that are served, as OpenTelemetry has `rpc.method`. The most used one is first.
 pub const METHODS: &[&str] = &[
@@ -76,7 +77,11 @@ const UNKNOWN: usize = 2;
 const CANCELLED: usize = 1;
 
 /// The kinds of calls, each with places of its own.
-pub const KINDS: [&str; 5] = ["usual", "admin", "question_stream", "check", "open_stream"];
+pub const KINDS: [&str; 6] = ["usual", "admin", "question_stream", "check", "open_stream", "watch"];
+
+/// What a call of `KeyAdmin` is among those that were refused where it had a place, but waited too
+/// long for its turn.
+const ADMIN_WAIT: &str = "admin_wait";
 
 /// The classes that OpenTelemetry wants for `rpc.server.call.duration`.
 const CONVENTIONAL: Bounds = &[
@@ -94,23 +99,28 @@ const FINE: Bounds = &[
 const INTROSPECT: usize = 0;
 
 /// The calls of a process.
-#[derive(Debug)]
 pub struct Calls {
     /// By the method, and one more for all others.
     methods: Vec<Method>,
     introspect: Histogram,
-    kinds: [Kind; KINDS.len()],
+    refused: [Counter; KINDS.len()],
+    waited_too_long: Counter,
+    /// Locked by who begins to serve, and by who gathers.
+    places: Mutex<Vec<TakenPlaces>>,
+}
+
+/// How many places of each of [`KINDS`] are taken.
+type TakenPlaces = Box<dyn Fn() -> [u64; KINDS.len()] + Send + Sync>;
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
 }
 
 /// Calls of one method by their status. What never comes up takes no memory.
 #[derive(Debug, Default)]
 struct Method([OnceLock<Histogram>; STATUSES.len()]);
-
-#[derive(Debug, Default)]
-struct Kind {
-    in_flight: Gauge,
-    refused: Counter,
-}
 
 /// How long the calls of one method took that ended in one way.
 #[derive(Debug)]
@@ -126,19 +136,17 @@ pub struct Ended {
 impl Default for Calls {
     fn default() -> Self {
         let methods = std::iter::repeat_with(Method::default).take(METHODS.len() + 1).collect();
-        Self { methods, introspect: Histogram::new(FINE), kinds: Default::default() }
+        Self {
+            methods,
+            introspect: Histogram::new(FINE),
+            refused: Default::default(),
+            waited_too_long: Counter::default(),
+            places: Mutex::default(),
+        }
     }
 }
 
 impl Calls {
-    /// A call to this path, from now until it is dropped.
-    pub fn begin(self: &Arc<Self>, path: &str) -> Call {
-        let name = path.strip_prefix('/').unwrap_or(path);
-        let method = METHODS.iter().position(|method| *method == name).unwrap_or(METHODS.len());
-        let calls = Arc::clone(self);
-        Call { calls, method, begun: Instant::now(), status: CANCELLED, place: None }
-    }
-
     /// How long calls took, by method and status; those that there were.
     pub fn durations(&self) -> Vec<Ended> {
         let names = METHODS.iter().copied().chain([OTHER]);
@@ -155,43 +163,83 @@ impl Calls {
         self.introspect.read()
     }
 
-    /// How many calls of each of [`KINDS`] are in flight.
-    pub fn in_flight(&self) -> [u64; KINDS.len()] {
-        self.kinds.each_ref().map(|kind| kind.in_flight.read())
+    /// Has those told as in flight who have these places, too: how many of each of [`KINDS`].
+    pub fn watch_places(&self, taken: impl Fn() -> [u64; KINDS.len()] + Send + Sync + 'static) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(taken));
     }
 
-    /// How many calls of each of [`KINDS`] found no place.
-    pub fn refused(&self) -> [u64; KINDS.len()] {
-        self.kinds.each_ref().map(|kind| kind.refused.read())
+    /// How many calls of each of [`KINDS`] are in flight.
+    pub fn in_flight(&self) -> [u64; KINDS.len()] {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let add = |sum: [u64; KINDS.len()], taken: &TakenPlaces| {
+            let mut more = taken().into_iter();
+            sum.map(|count| count + more.next().unwrap_or_default())
+        };
+        places.iter().fold([0; KINDS.len()], add)
+    }
+
+    /// One more that found no place among those of its kind, by the kind's place in [`KINDS`].
+    pub fn count_refused(&self, kind: usize) {
+        if let Some(refused) = self.refused.get(kind) {
+            refused.count();
+        }
+    }
+
+    /// One more of `KeyAdmin` that had a place, but waited too long for its turn.
+    pub fn count_waited_too_long(&self) {
+        self.waited_too_long.count();
+    }
+
+    /// How many calls were turned away, by [`KINDS`] those that found no place.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let late = (ADMIN_WAIT, self.waited_too_long.read());
+        KINDS.into_iter().zip(self.refused.each_ref().map(Counter::read)).chain([late])
+    }
+}
+
+/// What has the counts of calls, and lives as long as each of them: with one more count of who
+/// holds it, all threads would write to one line of memory at each call.
+pub trait Counting {
+    /// The counts.
+    fn calls(&self) -> &Calls;
+}
+
+impl Counting for Calls {
+    fn calls(&self) -> &Calls {
+        self
     }
 }
 
 /// A call. It has ended when this is dropped.
-#[derive(Debug)]
-pub struct Call {
-    calls: Arc<Calls>,
+pub struct Call<C: Counting> {
+    counting: Arc<C>,
     method: usize,
     begun: Instant,
     status: usize,
-    place: Option<Present>,
 }
 
-impl Call {
+impl<C: Counting> fmt::Debug for Call<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("method", &self.method()).finish_non_exhaustive()
+    }
+}
+
+impl<C: Counting> Call<C> {
+    /// A call to this path, from now until it is dropped.
+    pub fn begin(counting: Arc<C>, path: &str) -> Self {
+        let name = path.strip_prefix('/').unwrap_or(path);
+        let method = METHODS.iter().position(|method| *method == name).unwrap_or(METHODS.len());
+        Self { counting, method, begun: Instant::now(), status: CANCELLED }
+    }
+
+    /// What counts it.
+    pub fn counting(&self) -> &C {
+        &self.counting
+    }
+
     /// Its method, [`OTHER`] where that is not served.
     pub fn method(&self) -> &'static str {
         METHODS.get(self.method).copied().unwrap_or(OTHER)
-    }
-
-    /// It has a place among those of its kind, by the kind's place in [`KINDS`].
-    pub fn placed(&mut self, kind: usize) {
-        self.place = self.calls.kinds.get(kind).map(|kind| kind.in_flight.enter());
-    }
-
-    /// It found no place among those of its kind.
-    pub fn refused(&self, kind: usize) {
-        if let Some(kind) = self.calls.kinds.get(kind) {
-            kind.refused.count();
-        }
     }
 
     /// It ends with this status, by its number; one that gRPC does not know is UNKNOWN. Gives the
@@ -203,15 +251,15 @@ impl Call {
     }
 }
 
-impl Drop for Call {
+impl<C: Counting> Drop for Call<C> {
     fn drop(&mut self) {
-        let took = self.begun.elapsed();
-        let method = self.calls.methods.get(self.method);
+        let (took, calls) = (self.begun.elapsed(), self.counting.calls());
+        let method = calls.methods.get(self.method);
         if let Some(ended) = method.and_then(|method| method.0.get(self.status)) {
             ended.get_or_init(|| Histogram::new(CONVENTIONAL)).record(took);
         }
         if self.method == INTROSPECT {
-            self.calls.introspect.record(took);
+            calls.introspect.record(took);
         }
     }
 }
@@ -223,15 +271,16 @@ mod tests {
     #[test]
     fn calls_are_counted_by_method_and_status() {
         let calls = Arc::new(Calls::default());
+        let begin = |path| Call::begin(Arc::clone(&calls), path);
         for _ in 0..17 {
-            assert_eq!(calls.begin("/keyward.v1.Introspect/Introspect").told(0), "OK");
+            assert_eq!(begin("/keyward.v1.Introspect/Introspect").told(0), "OK");
         }
-        calls.begin("/keyward.v1.KeyAdmin/GetKey").told(5);
+        begin("/keyward.v1.KeyAdmin/GetKey").told(5);
         for stranger in ["/keyward.v1.Introspect/Introspect/", "/x", ""] {
-            assert_eq!(calls.begin(stranger).told(12), "UNIMPLEMENTED");
+            assert_eq!(begin(stranger).told(12), "UNIMPLEMENTED");
         }
-        assert_eq!(calls.begin("/x").told(99), "UNKNOWN");
-        drop(calls.begin("/grpc.health.v1.Health/Watch"));
+        assert_eq!(begin("/x").told(99), "UNKNOWN");
+        drop(begin("/grpc.health.v1.Health/Watch"));
         let told: Vec<_> = calls.durations();
         let mut told: Vec<_> =
             told.iter().map(|one| (one.method, one.status, one.took.count())).collect();
@@ -248,13 +297,20 @@ mod tests {
     }
 
     #[test]
-    fn a_call_keeps_its_place_until_it_ends() {
-        let calls = Arc::new(Calls::default());
-        let (mut one, other) = (calls.begin("/"), calls.begin("/"));
-        one.placed(2);
-        other.refused(2);
-        assert_eq!((calls.in_flight(), calls.refused()), ([0, 0, 1, 0, 0], [0, 0, 1, 0, 0]));
-        drop(one);
+    fn places_of_all_who_serve_are_taken_together() {
+        let calls = Calls::default();
         assert_eq!(calls.in_flight(), [0; KINDS.len()]);
+        calls.watch_places(|| [1, 0, 2, 0, 0, 0]);
+        calls.watch_places(|| [4, 3, 0, 0, 0, 0]);
+        assert_eq!(calls.in_flight(), [5, 3, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_turned_away_is_told_by_why() {
+        let calls = Calls::default();
+        calls.count_refused(2);
+        (0..3).for_each(|_| calls.count_waited_too_long());
+        let told: Vec<_> = calls.refused().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(told, [("question_stream", 1), ("admin_wait", 3)]);
     }
 }

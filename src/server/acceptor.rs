@@ -1,18 +1,24 @@
 //! Accepts connections and hands them out.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
+use super::Crowd;
 use super::seldom::Seldom;
 use crate::measure::{Gauge, Present};
 
 /// How long accepting rests when the system refuses, for want of descriptors above all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a new connection waits for the room of the oldest, which is told to end at once.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// A connection on its way to a front thread: no part of any runtime yet.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(super) struct Accepted {
     pub(super) place: OwnedSemaphorePermit,
     /// One of those that are open.
     pub(super) present: Present,
+    /// Cancelled when it must make room for another.
+    pub(super) ousted: Arc<CancellationToken>,
 }
 
 /// Accepts connections for the front threads, in turn.
@@ -34,6 +42,10 @@ pub(super) struct Acceptor {
     next: usize,
     turned_away: Seldom,
     accept_failed: Seldom,
+    crowd: Crowd,
+    max_connections: usize,
+    /// Those that may be open, the oldest first, where it is the one to go.
+    oldest: VecDeque<Weak<CancellationToken>>,
 }
 
 impl Acceptor {
@@ -41,8 +53,12 @@ impl Acceptor {
         max_connections: usize,
         queues: Vec<mpsc::Sender<Accepted>>,
         open: Gauge,
+        crowd: Crowd,
     ) -> Self {
         Self {
+            crowd,
+            max_connections,
+            oldest: VecDeque::new(),
             open,
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             queues,
@@ -57,7 +73,7 @@ impl Acceptor {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    if let Err(reason) = self.admit(stream, peer)
+                    if let Err(reason) = self.admit(stream, peer).await
                         && let Some(count) = self.turned_away.tell(Instant::now())
                     {
                         tracing::warn!(count, reason, "connections turned away");
@@ -74,13 +90,43 @@ impl Acceptor {
         }
     }
 
+    /// A place for one more. None: there is none.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        let free = Arc::clone(&self.places).try_acquire_owned().ok();
+        match self.crowd {
+            Crowd::NewestIsTurnedAway => free,
+            Crowd::OldestLeaves if free.is_some() => free,
+            Crowd::OldestLeaves => {
+                while let Some(oldest) = self.oldest.pop_front() {
+                    if let Some(oldest) = oldest.upgrade() {
+                        oldest.cancel();
+                        break;
+                    }
+                }
+                let waiting = Arc::clone(&self.places).acquire_owned();
+                tokio::time::timeout(ROOM_WITHIN, waiting).await.ok()?.ok()
+            }
+        }
+    }
+
+    /// Takes note of a connection, among those that are open.
+    fn note(&mut self, connection: &Arc<CancellationToken>) {
+        if self.crowd == Crowd::OldestLeaves {
+            if self.oldest.len() >= 2 * self.max_connections {
+                self.oldest.retain(|one| one.strong_count() > 0);
+            }
+            self.oldest.push_back(Arc::downgrade(connection));
+        }
+    }
+
     /// Hands the connection to the next front thread that has room. An error closes it and says why.
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<(), &'static str> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| "server.max_connections are open")?;
+    async fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<(), &'static str> {
+        let place = self.place().await.ok_or("server.max_connections are open")?;
         let stream = ready_to_move(stream).map_err(|_| "the connection broke at once")?;
-        let mut accepted = Accepted { stream, peer, place, present: self.open.enter() };
+        let ousted = Arc::new(CancellationToken::new());
+        self.note(&ousted);
+        let present = self.open.enter();
+        let mut accepted = Accepted { stream, peer, place, present, ousted };
         for _ in 0..self.queues.len() {
             self.next = (self.next + 1) % self.queues.len();
             let Some(queue) = self.queues.get(self.next) else {

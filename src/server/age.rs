@@ -62,11 +62,17 @@ impl Life {
         self.leaving.clone()
     }
 
-    /// What comes of `connection`. None: it is to be told that it must end.
-    pub(super) async fn of<T>(&self, connection: impl Future<Output = T>) -> Option<T> {
+    /// What comes of `connection`. None: it is to be told that it must end. So it is when `withdrawn` ends, which is
+    /// looked at before the connection goes on: no call comes by it unseen.
+    pub(super) async fn of<T>(
+        &self,
+        connection: impl Future<Output = T>,
+        withdrawn: impl Future<Output = ()>,
+    ) -> Option<T> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
+            () = withdrawn => None,
             end = connection => Some(end),
             () = after(self.age) => None,
         }
@@ -110,6 +116,8 @@ fn entropy() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use tokio::time::Instant;
 
     use super::*;
@@ -142,12 +150,13 @@ mod tests {
     async fn a_connection_is_told_to_end_at_its_age_and_not_where_it_has_none() {
         let (life, _stop) = begin(Some(AGE));
         let begun = Instant::now();
-        assert_eq!(life.of(pending::<()>()).await, None);
+        assert_eq!(life.of(pending::<()>(), pending()).await, None);
         assert!(begun.elapsed().abs_diff(AGE) <= AGE / 10 + Duration::from_millis(1));
         let (life, _stop) = begin(None);
         let year = Duration::from_secs(365 * 24 * 3_600);
-        assert!(tokio::time::timeout(year, life.of(pending::<()>())).await.is_err());
-        assert_eq!(life.of(async { 7 }).await, Some(7));
+        assert!(tokio::time::timeout(year, life.of(pending::<()>(), pending())).await.is_err());
+        assert_eq!(life.of(async { 7 }, pending()).await, Some(7));
+        assert_eq!(life.of(async { 7 }, ready(())).await, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -168,7 +177,7 @@ mod tests {
     async fn a_server_that_ends_says_so_at_once_and_has_a_bound_of_its_own() {
         let (life, stop) = begin(Some(AGE));
         stop.cancel();
-        assert_eq!(life.of(async { 7 }).await, None);
+        assert_eq!(life.of(async { 7 }, pending()).await, None);
         assert!(life.leaving().0.is_cancelled());
         assert!(tokio::time::timeout(2 * (GRACE + LAST_WORD), life.spent()).await.is_err());
     }

@@ -20,6 +20,7 @@ const READ_WITHIN: Duration = Duration::from_secs(3);
 
 tokio::task_local! {
     static CUT: Cell<Option<Cut>>;
+    static LOOK: Cell<bool>;
 }
 
 /// When a call is cut that its client has not read to its end: it is reset (RST_STREAM).
@@ -46,6 +47,19 @@ pub fn cut(cut: Cut) {
     let _ = CUT.try_with(|cell| cell.set(Some(cut)));
 }
 
+/// Ends at once, but not in a call that its client has reset: that is over, and nothing after this is done. hyper looks
+/// for a reset only when a call waits for something, and a call that waited long for its turn would else be worked on
+/// for nobody.
+pub(super) async fn unless_reset() {
+    let mut looked = false;
+    poll_fn(|_| {
+        let waits = !looked && LOOK.try_with(|look| look.set(true)).is_ok();
+        looked = true;
+        if waits { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
+
 /// The calls of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Calls(TaskTracker);
@@ -70,7 +84,8 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, call: F) {
-        self.0.spawn(CUT.scope(Cell::default(), until_cut(call)));
+        let call = LOOK.scope(Cell::default(), until_cut(call));
+        self.0.spawn(CUT.scope(Cell::default(), call));
     }
 }
 
@@ -79,7 +94,11 @@ async fn until_cut(call: impl Future) {
     let mut call = pin!(call);
     let mut done: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|context| {
-        if call.as_mut().poll(context).is_ready() {
+        let mut polled = call.as_mut().poll(context).map(drop);
+        if polled.is_pending() && LOOK.with(Cell::take) {
+            polled = call.as_mut().poll(context).map(drop);
+        }
+        if polled.is_ready() {
             return Poll::Ready(());
         }
         if let Some(cut) = CUT.with(Cell::take) {
@@ -128,5 +147,18 @@ mod tests {
     #[test]
     fn outside_a_call_nothing_is_cut() {
         cut(Cut::At(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looking_for_a_reset_costs_a_call_no_second_turn() {
+        let (calls, turns) = (Calls::default(), std::sync::Arc::new(tokio::sync::Notify::new()));
+        let told = std::sync::Arc::clone(&turns);
+        calls.execute(async move {
+            unless_reset().await;
+            told.notify_one();
+        });
+        turns.notified().await;
+        unless_reset().await;
+        assert!(tokio::time::timeout(Duration::from_secs(60), calls.over()).await.is_ok());
     }
 }

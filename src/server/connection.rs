@@ -1,12 +1,13 @@
 //! One HTTP/2 connection.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,30 +17,50 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::acceptor::Accepted;
-use super::age::Ages;
-use super::calls::Calls;
+use super::age::{Ages, Leaving};
+use super::calls::{Calls, unless_reset};
+use super::granted::Granted;
 use super::greeting::{Greeting, greet};
-use super::{Answers, Peer};
+use super::{Answers, Arrived, Peer};
 use crate::config::ServerSettings;
 use crate::domain::identity::Presented;
+use crate::measure::Gauge;
+use crate::tls::Encrypted;
 
-/// Bytes of one call that a client may send before the server has read any.
+/// Bytes of one call that a client may send before the server has read any, at most.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 
-/// Bytes of all calls of a connection that a client may send before the server has read any: the memory that a
-/// connection can claim.
-const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// And at least, which is what HTTP/2 begins with (RFC 9113, section 6.9.2).
+const WINDOW_MIN: u32 = 65_535;
+
+/// So much more may it send in all calls of a connection: the memory that a connection can claim.
+const WINDOW_PART: u32 = 4;
 
 /// Bytes of answers kept per call while its client does not read.
 const SEND_BUFFER: usize = 256 * 1024;
 
-/// Calls that a client may open and reset before the server has seen them: more is a flood (CVE-2023-44487). But where
-/// the server comes late, honest clients give up whatever they had open, a few times over.
-const PENDING_RESETS_MAX: usize = 1_000;
-
 /// Calls that the server itself resets for a client's errors, in the life of a connection: more is a flood
 /// (CVE-2025-8671).
 const ERROR_RESETS_MAX: usize = 1_024;
+
+/// What a client showed, and when it no longer counts.
+struct Shown {
+    presented: Arc<Presented>,
+    withdrawn: BoxFuture<'static, ()>,
+}
+
+/// Ends when the authorities vouch no more for what was shown: from then on it is nobody's, and streams are ended.
+/// Never where nothing was shown.
+async fn withdrawn_of(
+    withdrawn: Option<BoxFuture<'static, ()>>,
+    presented: Option<Arc<Presented>>,
+    Leaving(leaving): Leaving,
+) {
+    let Some((withdrawn, presented)) = withdrawn.zip(presented) else { return pending().await };
+    withdrawn.await;
+    presented.standing.withdraw();
+    leaving.cancel();
+}
 
 /// How every connection is served.
 #[derive(Clone)]
@@ -49,55 +70,78 @@ pub(super) struct Connections {
     ages: Ages,
     settings: Arc<ServerSettings>,
     greeting: Greeting,
+    open: Gauge,
 }
 
 impl Connections {
-    /// Serves within `settings` until `stop`.
+    /// Serves within `settings` until `stop`. `open`: how many there are.
     pub(super) fn new(
         settings: &ServerSettings,
         greeting: Greeting,
+        open: Gauge,
         stop: CancellationToken,
     ) -> Self {
         let drain_timeout = settings.drain_timeout();
         let ages = Ages::new(settings);
-        Self { stop, drain_timeout, ages, settings: Arc::new(settings.clone()), greeting }
+        Self { stop, drain_timeout, ages, settings: Arc::new(settings.clone()), greeting, open }
+    }
+
+    /// The same on a thread of its own.
+    #[must_use]
+    pub(super) fn for_thread(&self) -> Self {
+        Self { greeting: self.greeting.for_thread(), ..self.clone() }
     }
 
     fn http(&self, calls: Calls) -> Builder<Calls> {
         let settings = &self.settings;
+        // What takes small messages alone needs no room for large ones.
+        let most = u32::try_from(settings.max_message_bytes).unwrap_or(u32::MAX);
+        let window = most.clamp(WINDOW_MIN, STREAM_WINDOW);
+        let granted = Granted::to_one_of(self.open.read(), settings);
         let mut http = Builder::new(calls);
         http.timer(TokioTimer::new())
             .auto_date_header(false)
-            .max_concurrent_streams(settings.max_concurrent_streams)
+            .max_concurrent_streams(granted.streams)
             .max_header_list_size(settings.max_header_bytes)
             .keep_alive_interval(settings.keepalive_interval())
             .keep_alive_timeout(settings.keepalive_timeout())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(WINDOW_PART * window)
             .max_send_buf_size(SEND_BUFFER)
-            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+            .max_pending_accept_reset_streams(granted.pending_resets)
             .max_local_error_reset_streams(ERROR_RESETS_MAX);
         http
     }
 
-    /// Serves one connection to its end. After `stop`, and when it is old, it takes no more calls (GOAWAY), and ends
-    /// with the last one in flight, whether or not the client reads.
+    /// Serves one connection to its end. After `stop`, when it is old, and when no authority vouches for its client any
+    /// more, it takes no more calls (GOAWAY), and ends with the last one in flight, whether or not the client reads.
+    /// Where it is to make room for another it ends at once.
     pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
-        let Accepted { stream, peer, place: _until_the_end, present: _so_long } = accepted;
-        // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
-        if self.greeting.is_encrypted() {
-            let greeted = async {
-                let encrypted = self.greeting.encrypt(TcpStream::from_std(stream)?).await?;
-                Ok((greet(encrypted.stream).await?, encrypted.presented))
-            };
-            if let Some((io, presented)) = self.in_time(peer, greeted).await {
-                self.serve_calls(io, peer, presented, service).await;
+        let Accepted { stream, peer, place: _until_the_end, present: _so_long, ousted } = accepted;
+        let serving = async {
+            // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
+            if self.greeting.is_encrypted() {
+                let greeted = async {
+                    let encrypted = self.greeting.encrypt(TcpStream::from_std(stream)?).await?;
+                    let Encrypted { stream, presented, mut vouched } = encrypted;
+                    let shown = presented.map(|presented| Shown {
+                        presented,
+                        withdrawn: Box::pin(async move { vouched.withdrawn().await }),
+                    });
+                    Ok((greet(stream).await?, shown))
+                };
+                if let Some((io, shown)) = self.in_time(peer, greeted).await {
+                    self.serve_calls(io, peer, shown, service).await;
+                }
+            } else {
+                let greeted = async { greet(TcpStream::from_std(stream)?).await };
+                if let Some(io) = self.in_time(peer, greeted).await {
+                    self.serve_calls(io, peer, None, service).await;
+                }
             }
-        } else {
-            let greeted = async { greet(TcpStream::from_std(stream)?).await };
-            if let Some(io) = self.in_time(peer, greeted).await {
-                self.serve_calls(io, peer, None, service).await;
-            }
+        };
+        if ousted.run_until_cancelled(serving).await.is_none() {
+            tracing::debug!(%peer, "connection made room for another");
         }
     }
 
@@ -121,27 +165,38 @@ impl Connections {
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin,
         peer: SocketAddr,
-        presented: Option<Arc<Presented>>,
+        shown: Option<Shown>,
         service: S,
     ) {
         let life = self.ages.begin(&self.stop);
         let leaving = life.leaving();
+        let (presented, withdrawn) = shown.map(|shown| (shown.presented, shown.withdrawn)).unzip();
+        let mut withdrawn =
+            pin!(withdrawn_of(withdrawn, presented.clone(), leaving.clone()).fuse());
         let service = service_fn(move |mut request| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(Arrived(Instant::now()));
             request.extensions_mut().insert(leaving.clone());
             if let Some(presented) = &presented {
                 request.extensions_mut().insert(Arc::clone(presented));
             }
-            service.clone().oneshot(request)
+            let service = service.clone();
+            async move {
+                unless_reset().await;
+                service.oneshot(request).await
+            }
         });
         let calls = Calls::default();
         let http = self.http(calls.clone());
         let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
-        let end = match life.of(connection.as_mut()).await {
+        let end = match life.of(connection.as_mut(), withdrawn.as_mut()).await {
             Some(end) => end,
             None => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
+                    biased;
+                    // Also of what is still in flight, nobody is known any more by an authority that is gone.
+                    () = async { withdrawn.await; pending::<()>().await } => return,
                     end = connection => end,
                     () = calls.over() => return tracing::debug!(%peer, "answers were not read"),
                     () = life.spent() => return tracing::debug!(%peer, "calls went on for too long"),

@@ -37,7 +37,7 @@ impl Fronts {
             let (queue, arrivals) = mpsc::channel(QUEUE_LENGTH);
             let (tell_end, end) = oneshot::channel();
             let front =
-                Front { arrivals, service: service.clone(), connections: connections.clone() };
+                Front { arrivals, service: service.clone(), connections: connections.for_thread() };
             thread::Builder::new().name(format!("front-{index}")).spawn(move || {
                 let drained = runtime.block_on(front.serve());
                 drop(runtime);

@@ -1,8 +1,9 @@
 //! The beginning of a connection: encryption where there is some, and what an HTTP/2 client says first.
 
 use std::{
+    future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Instant,
@@ -10,12 +11,17 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::seldom::Seldom;
 use crate::tls::{Encrypted, Handshakes};
 
 /// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Steps of handshakes that a thread does between two looks at its connections. A handshake has some three, one of
+/// which signs: 50 µs by ECDSA on P-256, a millisecond by RSA of 2048 bits.
+const TURNS: usize = 4;
 
 /// How connections begin.
 #[derive(Clone)]
@@ -24,11 +30,19 @@ pub(super) struct Greeting {
     handshakes: Option<Handshakes>,
     /// Handshakes that failed, of all threads.
     failed: Arc<Mutex<Seldom>>,
+    /// The right to compute a step of a handshake on a thread.
+    turns: Arc<Semaphore>,
 }
 
 impl Greeting {
     pub(super) fn new(handshakes: Option<Handshakes>) -> Self {
-        Self { handshakes, failed: Arc::default() }
+        Self { handshakes, failed: Arc::default(), turns: Arc::new(Semaphore::new(TURNS)) }
+    }
+
+    /// The same for another thread, which takes turns of its own.
+    #[must_use]
+    pub(super) fn for_thread(&self) -> Self {
+        Self { turns: Arc::new(Semaphore::new(TURNS)), ..self.clone() }
     }
 
     /// Whether connections are encrypted.
@@ -41,15 +55,48 @@ impl Greeting {
         let Some(handshakes) = &self.handshakes else {
             return Err(io::Error::other("connections are not encrypted"));
         };
-        let outcome = handshakes.accept(stream).await;
+        let outcome = in_turn(&self.turns, handshakes.accept(stream)).await;
         if let Err(error) = &outcome {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = failed.tell(Instant::now()) {
+            // The guard is gone when the line is written: a log that is slow holds up no other thread.
+            let due =
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).tell(Instant::now());
+            if let Some(count) = due {
                 tracing::warn!(count, %error, "TLS handshakes failed");
             }
         }
         outcome
     }
+}
+
+/// Does `work` a step at a time. Of all work that shares `turns` so many steps are done as there are turns; then the
+/// thread looks at its connections and does what they ask for, before the next: signatures for any number of new
+/// connections hold up a call by a few of them. Whoever waits for its client holds no turn.
+async fn in_turn<F: Future>(turns: &Arc<Semaphore>, work: F) -> F::Output {
+    let mut work = pin!(work);
+    loop {
+        // It is never closed, so there is no other outcome than a turn.
+        let turn = Arc::clone(turns).acquire_owned().await;
+        let step = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        tokio::spawn(async move {
+            // Goes on once it was looked what has come by the connections.
+            tokio::task::yield_now().await;
+            drop(turn);
+        });
+        match step {
+            Poll::Ready(output) => return output,
+            Poll::Pending => woken().await,
+        }
+    }
+}
+
+/// Waits until something wakes the task.
+async fn woken() {
+    let mut is_first = true;
+    poll_fn(|_| match std::mem::take(&mut is_first) {
+        true => Poll::Pending,
+        false => Poll::Ready(()),
+    })
+    .await;
 }
 
 /// Reads the preface, which hyper would wait for without end. It is put back for hyper to read.
@@ -116,7 +163,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::string_slice, reason = "tests")]
 
     use super::*;
 
@@ -134,6 +181,59 @@ mod tests {
             }
             assert_eq!(read, sent);
         }
+    }
+
+    /// Has its thread compute `steps` times, as often as it is woken, which it is at once.
+    async fn compute(steps: u32, log: &Mutex<Vec<char>>) {
+        for _ in 0..steps {
+            log.lock().unwrap().push('h');
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_waits_for_a_few_steps_of_handshakes_however_many_there_are() {
+        let (turns, log) = (Arc::new(Semaphore::new(TURNS)), Arc::new(Mutex::new(Vec::new())));
+        let mut tasks = Vec::new();
+        for _ in 0..100 {
+            let (turns, log) = (Arc::clone(&turns), Arc::clone(&log));
+            tasks.push(tokio::spawn(async move { in_turn(&turns, compute(3, &log)).await }));
+        }
+        let calls = Arc::clone(&log);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..100 {
+                calls.lock().unwrap().push('c');
+                tokio::task::yield_now().await;
+            }
+        }));
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let log: String = log.lock().unwrap().iter().collect();
+        assert_eq!((log.matches('h').count(), log.matches('c').count()), (300, 100));
+        let (first, last) = (log.find('c').unwrap(), log.rfind('c').unwrap());
+        let between = &log[first..=last];
+        assert!(!between.contains(&"h".repeat(2 * TURNS + 1)), "{log}");
+        // None is left over that was not between them, but for those of the last look.
+        assert!(log.len() - between.len() <= 4 * TURNS, "{log}");
+        assert!(between.contains('h'), "{log}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_its_client_keeps_nobody_from_a_handshake() {
+        let turns = Arc::new(Semaphore::new(1));
+        let silent = in_turn(&turns, std::future::pending::<()>());
+        let good = in_turn(&turns, compute_once());
+        tokio::select! {
+            biased;
+            () = silent => unreachable!("it never speaks"),
+            said = good => assert_eq!(said, 7),
+        }
+    }
+
+    async fn compute_once() -> u32 {
+        tokio::task::yield_now().await;
+        7
     }
 
     #[tokio::test]

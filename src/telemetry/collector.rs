@@ -4,6 +4,7 @@
 //! at a time. What is not taken in time is given up: telemetry is worth no memory.
 
 use std::{
+    error::Error as _,
     fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
@@ -18,6 +19,12 @@ use tonic::{
 
 /// What the collector may take for one message, the connection included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nothing may come from the collector while it is to answer, before it is asked for a sign
+/// of life: less than [`PATIENCE`], or there was always nothing left to wait for. Without one within
+/// [`PATIENCE`] the connection is given up; else one to a host that is gone would be kept for as long
+/// as the system sends it again and again, which is a quarter of an hour.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// The address of the collector is none.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +95,10 @@ impl Collector {
         headers: Headers,
         back: &Handle,
     ) -> Result<Self, InvalidEndpoint> {
-        let mut address = Endpoint::from_shared(endpoint.to_owned())?.connect_timeout(PATIENCE);
+        let mut address = Endpoint::from_shared(endpoint.to_owned())?
+            .connect_timeout(PATIENCE)
+            .http2_keep_alive_interval(SILENCE_MAX)
+            .keep_alive_timeout(PATIENCE);
         if endpoint.starts_with("https:") {
             address = address.tls_config(ClientTlsConfig::new().with_enabled_roots())?;
         }
@@ -129,7 +139,7 @@ impl Taking {
                 }
                 return true;
             }
-            Ok(Err(status)) => format!("{:?}: {}", status.code(), status.message()),
+            Ok(Err(status)) => why(&status),
             Err(_) => "no answer in time".to_owned(),
         };
         if !self.fails.swap(true, Relaxed) {
@@ -140,6 +150,15 @@ impl Taking {
             );
         }
         false
+    }
+}
+
+/// Why a message was not taken. What the collector itself says of that is left out: it may repeat
+/// what was sent, headers included, and at any length.
+fn why(status: &Status) -> String {
+    match status.source() {
+        Some(_) => format!("{:?}: {}", status.code(), status.message()),
+        None => format!("the collector answers {:?}", status.code()),
     }
 }
 
@@ -165,5 +184,13 @@ mod tests {
         let told = wrong.unwrap_err();
         assert_eq!(told, InvalidHeaders(vec![2, 3, 4, 5]));
         assert!(!told.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn what_a_collector_says_is_not_repeated_and_what_keeps_from_reaching_it_is_told() {
+        let told = why(&Status::unauthenticated("no such key: hunter2"));
+        assert_eq!(told, "the collector answers Unauthenticated");
+        let unreached = Status::from_error("nobody is there".into());
+        assert!(why(&unreached).contains("nobody is there"), "{unreached:?}");
     }
 }

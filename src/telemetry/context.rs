@@ -6,6 +6,7 @@
 use std::{
     cell::Cell,
     hash::{BuildHasher as _, RandomState},
+    sync::Arc,
 };
 
 use http::HeaderMap;
@@ -18,11 +19,20 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::allowance::Allowance;
+
 /// What the spans of calls are of: with these a trace begins in this process.
 pub(super) const CALLS: &str = "keyward::calls";
 
 /// The header by which a caller tells of its trace (W3C Trace Context, section 3.2).
 const PARENT: &str = "traceparent";
+
+/// The header by which vendors tell of it what they like (section 3.3).
+const STATE: &str = "tracestate";
+
+/// The longest [`STATE`] that is passed on, in bytes: what all must, and who goes on with a trace
+/// may drop the rest (section 3.3.1.5). It is in each span beneath.
+const STATE_BYTES_MAX: usize = 512;
 
 /// The statuses that are the server's fault (OpenTelemetry, gRPC: status of server spans).
 const FAULTS: [&str; 6] =
@@ -31,35 +41,61 @@ const FAULTS: [&str; 6] =
 /// The parts that a whole is divided into.
 const WHOLE: u64 = 1 << 53;
 
-/// Decides which calls are traced.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sampler {
-    /// Of [`WHOLE`]. None: no call is.
-    threshold: Option<u64>,
+/// Decides which calls are traced. Clones share what callers may have.
+#[derive(Clone, Debug, Default)]
+pub struct Sampler(Option<Sampling>);
+
+#[derive(Clone, Debug)]
+struct Sampling {
+    /// Of [`WHOLE`].
+    threshold: u64,
+    of_callers: Arc<Allowance>,
 }
 
 impl Sampler {
-    /// Has those traced whose callers say so, none of whose callers say not, and this part, from 0
-    /// to 1, of the rest.
+    /// Has those traced whose callers say so, so many a second, none of whose callers say not, and
+    /// this part, from 0 to 1, of the rest. The default has none traced at all.
     #[must_use]
-    pub fn of_ratio(ratio: f64) -> Self {
+    pub fn new(ratio: f64, of_callers_per_s: u64) -> Self {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "2^53 is exact, and a cast of a float is of what is nearest"
         )]
-        Self { threshold: Some((ratio * WHOLE as f64) as u64) }
+        let threshold = (ratio * WHOLE as f64) as u64;
+        Self(Some(Sampling { threshold, of_callers: Arc::new(Allowance::new(of_callers_per_s)) }))
     }
 
-    /// The span of a call with these headers; one that is disabled where it is not traced.
-    pub fn begin(&self, headers: &HeaderMap, method: &'static str) -> Span {
-        let Some(threshold) = self.threshold else { return Span::none() };
+    /// How many calls are not traced although they say so: too many do, or they are strangers'.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.as_ref().map_or(0, |sampling| sampling.of_callers.refused())
+    }
+
+    /// The span of a call with these headers; one that is disabled where it is not traced. What
+    /// strangers say of their traces counts for nothing.
+    pub fn begin(
+        &self,
+        headers: &HeaderMap,
+        method: &'static str,
+        is_known: impl FnOnce() -> bool,
+    ) -> Span {
+        let Some(Sampling { threshold, of_callers }) = &self.0 else { return Span::none() };
+        let threshold = *threshold;
         match parent(headers) {
             Some(false) => Span::none(),
             Some(true) => {
+                // Of strangers no more than that is known: they take nothing from callers.
+                if !is_known() {
+                    of_callers.refuse();
+                    return Span::none();
+                }
+                if !of_callers.take() {
+                    return Span::none();
+                }
                 let span = open(method);
-                let parent = TraceContextPropagator::new().extract(&Headers(headers));
+                let parent = TraceContextPropagator::new().extract(&Headers::of(headers));
                 // An error says that nobody gathers spans.
                 _ = span.set_parent(parent);
                 span
@@ -125,22 +161,34 @@ fn parent(headers: &HeaderMap) -> Option<bool> {
     })
 }
 
-/// The headers of a request, for who reads a trace from them.
-struct Headers<'a>(&'a HeaderMap);
+/// What a request says of its trace, for who reads that.
+struct Headers<'a> {
+    parent: Option<&'a str>,
+    /// All of its headers together, in their order (section 3.3.1). None: it is too long.
+    state: Option<String>,
+}
+
+impl<'a> Headers<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let states = headers.get_all(STATE).iter();
+        let states: Option<Vec<_>> = states.map(|state| state.to_str().ok()).collect();
+        let state = states.map(|states| states.join(","));
+        let state = state.filter(|state| state.len() <= STATE_BYTES_MAX);
+        Self { parent: headers.get(PARENT).and_then(|parent| parent.to_str().ok()), state }
+    }
+}
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        match key {
+            PARENT => self.parent,
+            STATE => self.state.as_deref(),
+            _ => None,
+        }
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
-    }
-
-    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let all: Vec<&str> =
-            self.0.get_all(key).iter().filter_map(|value| value.to_str().ok()).collect();
-        (!all.is_empty()).then_some(all)
+        vec![PARENT, STATE]
     }
 }
 
@@ -206,6 +254,23 @@ mod tests {
         }
         check(&[], None);
         check(&[&whole, &whole], None);
+    }
+
+    fn state(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(STATE, value.parse().unwrap());
+        }
+        Headers::of(&headers).get(STATE).map(str::to_owned)
+    }
+
+    #[test]
+    fn what_vendors_say_of_it_is_read_together_up_to_a_length() {
+        assert_eq!(state(&["a=1", "b=2,c=3"]).unwrap(), "a=1,b=2,c=3");
+        let (whole, more) = ("x".repeat(STATE_BYTES_MAX), "x".repeat(STATE_BYTES_MAX - 3));
+        assert_eq!(state(&[&whole]).unwrap(), whole);
+        assert_eq!(state(&[&format!("{whole}x")]), None);
+        assert_eq!(state(&["a=1", &more]), None);
     }
 
     #[test]

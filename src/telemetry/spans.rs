@@ -25,7 +25,7 @@ use opentelemetry_proto::{
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{SdkTracerProvider, Span, SpanData, SpanProcessor},
+    trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanLimits, SpanProcessor},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -42,12 +42,21 @@ use super::{
     context::CALLS,
 };
 
-/// Spans that wait to be sent: about 4 MiB.
+/// Spans that wait to be sent: about 6 MiB, where each says as much of its trace as it may.
 const QUEUE_MAX: usize = 4_096;
 /// Spans that are sent at once.
 const BATCH_MAX: usize = 512;
 /// How long the first span of a batch waits for others.
 const GATHER: Duration = Duration::from_secs(1);
+
+/// What a span may hold; more is left out, and counted in the span.
+const SPAN_LIMITS: SpanLimits = SpanLimits {
+    max_events_per_span: 32,
+    max_attributes_per_span: 32,
+    max_links_per_span: 128,
+    max_attributes_per_event: 8,
+    max_attributes_per_link: 8,
+};
 
 /// What became of spans.
 #[derive(Debug, Default)]
@@ -97,6 +106,9 @@ impl Traces {
         let outlet = Outlet { room, counts: Arc::clone(&counts) };
         let provider = SdkTracerProvider::builder()
             .with_span_processor(outlet)
+            // Both would be read from the environment: by now it is decided what is traced.
+            .with_sampler(Sampler::AlwaysOn)
+            .with_span_limits(SPAN_LIMITS)
             .with_resource(resource.clone())
             .build();
         let layer = tracing_opentelemetry::layer()
@@ -251,19 +263,28 @@ mod tests {
         (spans, traces)
     }
 
-    fn call(sampler: Sampler, flags: &str) -> tracing::Span {
+    fn headers(flags: &str) -> HeaderMap {
         let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
         let headers = [(http::HeaderName::from_static("traceparent"), parent.parse().unwrap())];
-        sampler.begin(&HeaderMap::from_iter(headers), "keyward.v1.A/B")
+        HeaderMap::from_iter(headers)
+    }
+
+    fn call(sampler: &Sampler, flags: &str) -> tracing::Span {
+        sampler.begin(&headers(flags), "keyward.v1.A/B", || true)
+    }
+
+    /// A call whose caller says nothing of a trace.
+    fn root(sampler: &Sampler) -> tracing::Span {
+        sampler.begin(&HeaderMap::new(), "keyward.v1.A/B", || false)
     }
 
     #[test]
     fn a_call_that_is_not_traced_has_no_span_and_nor_has_what_it_waits_for() {
         let (spans, _) = gathered(|| {
             for span in [
-                call(Sampler::of_ratio(1.0), "00"),
-                call(Sampler::default(), "01"),
-                Sampler::of_ratio(0.0).begin(&HeaderMap::new(), "keyward.v1.A/B"),
+                call(&Sampler::new(1.0, 1), "00"),
+                call(&Sampler::default(), "01"),
+                root(&Sampler::new(0.0, 1)),
             ] {
                 assert!(span.is_disabled());
                 let _entered = span.entered();
@@ -277,7 +298,7 @@ mod tests {
     #[test]
     fn what_a_call_waits_for_is_beneath_it_and_what_libraries_trace_is_not() {
         let (spans, _) = gathered(|| {
-            let span = call(Sampler::of_ratio(0.0), "01");
+            let span = call(&Sampler::new(0.0, 1), "01");
             span.in_scope(|| {
                 let foreign = tracing::info_span!(target: "h2", "connection");
                 assert!(foreign.is_disabled());
@@ -297,11 +318,47 @@ mod tests {
     }
 
     #[test]
+    fn callers_have_so_many_traced_and_strangers_none() {
+        let sampler = Sampler::new(1.0, 2);
+        let (spans, _) = gathered(|| {
+            for _ in 0..QUEUE_MAX {
+                let stranger = sampler.begin(&headers("01"), "keyward.v1.A/B", || false);
+                assert!(stranger.is_disabled());
+            }
+            // Strangers have used up nothing that is the callers'.
+            let known = (0..100).filter(|_| !call(&sampler, "01").is_disabled()).count();
+            // What begins here counts for itself.
+            assert!(!root(&sampler).is_disabled());
+            let refused = QUEUE_MAX + 100 - known;
+            assert_eq!(sampler.refused(), refused as u64);
+        });
+        // Twice as many at once, and those that came back while it was asked.
+        assert!((5..10).contains(&spans.len()), "{}", spans.len());
+    }
+
+    #[test]
+    fn a_span_takes_no_more_of_what_vendors_say_than_it_must() {
+        let mut headers = headers("01");
+        let state = |vendors| (0..vendors).map(|one| format!("v{one}={}", "x".repeat(200)));
+        let (spans, _) = gathered(|| {
+            for vendors in [2, 3] {
+                let state = state(vendors).collect::<Vec<_>>().join(",");
+                headers.insert("tracestate", state.parse().unwrap());
+                drop(Sampler::new(0.0, 1).begin(&headers, "keyward.v1.A/B", || true));
+            }
+        });
+        let lengths: Vec<_> =
+            spans.iter().map(|span| span.span_context.trace_state().header().len()).collect();
+        assert_eq!(lengths, [407, 0]);
+    }
+
+    #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
         let extra = 7;
+        let sampler = Sampler::new(1.0, 0);
         let (spans, traces) = gathered(|| {
             for _ in 0..QUEUE_MAX + extra {
-                drop(call(Sampler::of_ratio(0.0), "01"));
+                drop(root(&sampler));
             }
         });
         assert_eq!(spans.len(), QUEUE_MAX);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustls::{
-    Error, InconsistentKeys, RootCertStore,
+    Error, InconsistentKeys, RootCertStore, SignatureAlgorithm,
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject as _},
@@ -17,18 +17,22 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{provider, shown};
+use super::{date::date, provider, shown};
 use crate::{
     callers::{self, Callers, InvalidCallers},
     config::ClientCertificates,
     domain::time::Timestamp,
     files::private::{self, PrivateFileError},
 };
+pub use shown::Span;
 
 /// The largest file of certificates: some hundred authorities.
 const CERTIFICATES_BYTES_MAX: usize = 1024 * 1024;
 /// The largest file of a key.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
+
+/// The longest public key of RSA with 2048 bits, in DER (SubjectPublicKeyInfo): 294, and some for a long exponent.
+const RSA_2048_BYTES_MAX: usize = 310;
 
 /// One thing wrong with a file. Names the setting and the file, and tells nothing of what a key's file holds.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +120,19 @@ pub enum Problem {
         /// What is wrong, with its lines.
         cause: InvalidCallers,
     },
+    /// The certificate is of no use now, while the one before is.
+    #[error(
+        "{setting}: the certificate in {} is good from {} until {}, and so not now; write one that is",
+        .path.display(), date(.span.begin), date(.span.end)
+    )]
+    NotNow {
+        /// The setting that names the file.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// When it is.
+        span: Span,
+    },
     /// It was refused for a reason that no file explains.
     #[error("tls: {0}")]
     Refused(String),
@@ -133,9 +150,23 @@ pub(super) struct Pair {
     pub(super) certified: CertifiedKey,
     /// When the first of the certificates ends.
     pub(super) end: Timestamp,
+    /// When the server's own is good.
+    pub(super) span: Span,
+    /// Whether each handshake takes long with this key: RSA of more than 2048 bits.
+    is_slow: bool,
 }
 
 impl Pair {
+    /// Says so where it is slow. To be called once, when it is to be in force.
+    pub(super) fn warn_of_slow(&self) {
+        if self.is_slow {
+            tracing::warn!(
+                "an RSA key of more than 2048 bits costs the threads that answer some milliseconds for each new \
+                 connection: one of ECDSA on P-256 costs a fraction of that"
+            );
+        }
+    }
+
     /// Reads both, and sees to it that they belong together. Blocks.
     pub(super) fn read(names: Names, certificate: &Path, key: &Path) -> Result<Self, Vec<Problem>> {
         let chain = certificates(names.certificate, certificate);
@@ -149,15 +180,21 @@ impl Pair {
             let (setting, path) = (names.certificate, certificate.to_owned());
             Problem::BadCertificate { setting, path, cause }
         };
-        let ends: Option<Vec<Timestamp>> = chain.iter().map(|one| shown::end(one)).collect();
-        let end = ends.and_then(|ends| ends.into_iter().min());
-        let end = end.ok_or_else(|| vec![bad("it cannot be read".to_owned())])?;
+        let span = chain.first().and_then(shown::span);
+        let mut end = Timestamp::MAX;
+        for (place, one) in (1..).zip(&chain) {
+            let number = || vec![bad(format!("number {place} cannot be read"))];
+            end = end.min(shown::end(one).ok_or_else(number)?);
+        }
+        let span = span.ok_or_else(|| vec![bad("it cannot be read".to_owned())])?;
         let signing = provider().key_provider.load_private_key(read);
         let path = || key.to_owned();
         let signing = signing.map_err(|_| vec![Problem::BadKey { setting, path: path() }])?;
+        let is_slow = signing.algorithm() == SignatureAlgorithm::RSA
+            && signing.public_key().is_some_and(|key| key.len() > RSA_2048_BYTES_MAX);
         let certified = CertifiedKey::new(chain, signing);
         match certified.keys_match() {
-            Ok(()) => Ok(Self { certified, end }),
+            Ok(()) => Ok(Self { certified, end, span, is_slow }),
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 let certificate = certificate.to_owned();
                 Err(vec![Problem::Mismatch { setting, path: path(), certificate }])
@@ -175,7 +212,7 @@ pub(super) fn verifier(
     let roots = Arc::new(roots("tls.client_ca_file", path)?);
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
     let builder = match policy {
-        ClientCertificates::Required => builder,
+        ClientCertificates::Unsaid | ClientCertificates::Required => builder,
         ClientCertificates::Optional => builder.allow_unauthenticated(),
     };
     builder.build().map_err(|error| Problem::Refused(error.to_string()))

@@ -27,6 +27,36 @@ pub(super) fn end(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     }
 }
 
+/// When a certificate is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first moment.
+    pub begin: Timestamp,
+    /// The last moment.
+    pub end: Timestamp,
+}
+
+impl Span {
+    /// Whether it is good at this moment.
+    pub(super) fn holds(&self, moment: Timestamp) -> bool {
+        (self.begin..=self.end).contains(&moment)
+    }
+}
+
+/// When it is good. None: it cannot be read.
+pub(super) fn span(certificate: &CertificateDer<'_>) -> Option<Span> {
+    let end = end(certificate)?;
+    // Before all time no certificate is good yet.
+    let begin = match judged_at(certificate, Duration::ZERO)? {
+        Error::CertNotValidYet { not_before, .. } => {
+            let seconds = i64::try_from(not_before.as_secs()).unwrap_or(i64::MAX);
+            Timestamp::from_micros(seconds.saturating_mul(1_000_000))
+        }
+        _ => Timestamp::MIN,
+    };
+    Some(Span { begin, end })
+}
+
 /// What is wrong with it at this time; by no authority any is good.
 fn judged_at(certificate: &CertificateDer<'_>, time: Duration) -> Option<Error> {
     let time = UnixTime::since_unix_epoch(time);
@@ -69,11 +99,21 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_good_from_its_first_second_to_its_last() {
+        let span = span(&made(|params| params.not_before = date_time_ymd(2029, 12, 31))).unwrap();
+        let begin = Timestamp::from_micros(1_893_369_600_000_000);
+        assert_eq!(span, Span { begin, end: END });
+        let at = |micros| span.holds(Timestamp::from_micros(micros));
+        assert!(!at(begin.micros() - 1) && at(begin.micros()));
+        assert!(at(END.micros()) && !at(END.micros() + 1));
+    }
+
+    #[test]
     fn the_names_of_a_certificate_are_in_their_order() {
         let read = presented(&[made(|_| {})]).unwrap();
         let names: Vec<_> = read.identities.iter().map(Identity::as_str).collect();
         assert_eq!((names, read.end), (vec!["dns:b.acme", "dns:a.acme"], END));
-        assert_eq!(presented(&[]), None);
+        assert!(presented(&[]).is_none());
     }
 
     #[test]

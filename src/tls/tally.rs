@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
 use crate::domain::{ports::Clock, time::Timestamp};
@@ -12,8 +12,11 @@ use crate::domain::{ports::Clock, time::Timestamp};
 pub struct Reloads {
     /// And what it holds came into force.
     pub applied: u64,
-    /// And what it holds was refused: what was in force before still is.
+    /// And what it holds was refused: what was in force before still is. Each reason counts once, however often it is
+    /// tried again.
     pub refused: u64,
+    /// Whether the last was refused: the file differs from what is in force.
+    pub is_stale: bool,
 }
 
 /// What is counted.
@@ -33,6 +36,8 @@ pub struct Counted {
 pub struct Tally {
     clock: Arc<dyn Clock>,
     end: AtomicI64,
+    /// Whether it was told that the certificate has ended.
+    is_told: AtomicBool,
     pub(super) certificate: Tried,
     pub(super) client_ca: Tried,
     pub(super) callers: Tried,
@@ -42,16 +47,26 @@ pub struct Tally {
 pub(super) struct Tried {
     applied: AtomicU64,
     refused: AtomicU64,
+    is_stale: AtomicBool,
 }
 
 impl Tried {
-    pub(super) fn count(&self, applied: bool) {
-        let count = if applied { &self.applied } else { &self.refused };
-        count.fetch_add(1, Relaxed);
+    pub(super) fn applied(&self) {
+        self.is_stale.store(false, Relaxed);
+        self.applied.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn refused(&self, is_new: bool) {
+        self.is_stale.store(true, Relaxed);
+        self.refused.fetch_add(u64::from(is_new), Relaxed);
     }
 
     fn reloads(&self) -> Reloads {
-        Reloads { applied: self.applied.load(Relaxed), refused: self.refused.load(Relaxed) }
+        Reloads {
+            applied: self.applied.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            is_stale: self.is_stale.load(Relaxed),
+        }
     }
 }
 
@@ -60,6 +75,7 @@ impl Tally {
         let tally = Self {
             clock,
             end: AtomicI64::default(),
+            is_told: AtomicBool::default(),
             certificate: Tried::default(),
             client_ca: Tried::default(),
             callers: Tried::default(),
@@ -71,7 +87,13 @@ impl Tally {
     /// Takes note of when the certificate in force ends, and warns where that is over.
     pub(super) fn ends(&self, end: Timestamp) {
         self.end.store(end.micros(), Relaxed);
-        if self.left_s() < 0.0 {
+        self.is_told.store(false, Relaxed);
+        self.warn_of_end();
+    }
+
+    /// Warns where the certificate in force has ended, once.
+    pub(super) fn warn_of_end(&self) {
+        if self.left_s() < 0.0 && !self.is_told.swap(true, Relaxed) {
             tracing::warn!(
                 "the server's certificate has ended, so clients refuse it: renew it and write it to tls.certificate_file"
             );

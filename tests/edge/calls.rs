@@ -3,13 +3,14 @@
 use http::{HeaderValue, Method, StatusCode};
 use keyward::grpc::ERROR_DOMAIN;
 use keyward::grpc::layers::OPEN_STREAMS_MAX;
+use keyward::measure::{OTHER, STATUSES};
 use keyward::server::Peer;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, PANIC_LATER, QUICK, STREAM, TRAILERS, WAIT,
-    WATCH, start,
+    CHECK, Client, EMPTY_MESSAGE, Event, LONG, PANIC, PANIC_LATER, QUICK, REFLECTION, Running,
+    STREAM, TRAILERS, WAIT, WATCH, start,
 };
 
 #[track_caller]
@@ -19,9 +20,19 @@ fn check(status: &Status, expected: &Status, reason: &str) {
     assert_eq!((info.domain.as_str(), info.reason.as_str()), (ERROR_DOMAIN, reason));
 }
 
+/// Sees to it that a call is counted by the status that its caller was sent, and no other.
+async fn is_counted(server: &Running, path: &str, status: &Status) {
+    let method = if path == CHECK { "grpc.health.v1.Health/Check" } else { OTHER };
+    let name = STATUSES.get(status.code() as usize).unwrap();
+    server.counted(method, name, 1).await;
+    assert_eq!(server.calls.durations().len(), 1, "{:?}", server.calls.durations());
+}
+
 async fn check_body(body: &'static [u8], expected: &Status, reason: &str) {
     let server = start(|_| {}).await;
-    check(&server.client().await.call(CHECK, body).await, expected, reason);
+    let status = server.client().await.call(CHECK, body).await;
+    check(&status, expected, reason);
+    is_counted(&server, CHECK, &status).await;
 }
 
 #[tokio::test]
@@ -49,6 +60,7 @@ async fn a_deadline_of_the_caller_ends_the_work() {
     request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("10m"));
     let status = server.client().await.reply(request).await.unwrap().status.unwrap();
     check(&status, &Status::deadline_exceeded(""), "DEADLINE_EXCEEDED");
+    is_counted(&server, WAIT, &status).await;
     server.begun().await;
     assert_eq!(server.events.recv().await, Some(Event::Ended));
 }
@@ -69,6 +81,7 @@ async fn a_malformed_deadline_is_refused() {
     request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("soon"));
     let status = server.client().await.reply(request).await.unwrap().status.unwrap();
     check(&status, &Status::invalid_argument(""), "MALFORMED_REQUEST");
+    is_counted(&server, CHECK, &status).await;
 }
 
 #[tokio::test]
@@ -81,6 +94,9 @@ async fn one_call_too_many_is_refused_at_once_and_told_when_to_try_again() {
     let status = second.call(QUICK, EMPTY_MESSAGE).await;
     check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+    is_counted(&server, QUICK, &status).await;
+    assert_eq!(server.calls.in_flight(), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(server.calls.refused().next(), Some(("usual", 1)));
 
     server.release.notify_one();
     assert_eq!(waiting.await.unwrap().code(), Status::ok("").code());
@@ -96,6 +112,7 @@ async fn a_panic_is_an_internal_error_of_that_call_alone() {
         check(&status, &Status::internal(""), "INTERNAL");
         assert!(!status.message().contains("asked"), "{status:?}");
     }
+    server.counted(OTHER, "INTERNAL", 2).await;
     assert_eq!(client.call(QUICK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
 }
 
@@ -108,6 +125,7 @@ async fn a_stream_is_in_flight_until_it_ends() {
     check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
 
     drop(stream);
+    server.counted(OTHER, "CANCELLED", 1).await;
     let free =
         async { while client.call(QUICK, EMPTY_MESSAGE).await.code() != Status::ok("").code() {} };
     tokio::time::timeout(LONG, free).await.unwrap();
@@ -117,24 +135,39 @@ async fn a_stream_is_in_flight_until_it_ends() {
 async fn streams_open_to_everybody_take_no_places_of_others() {
     let server = start(|settings| settings.max_in_flight = 1).await;
     let client = server.client().await;
-    let watch = || client.send(Client::request(WATCH, EMPTY_MESSAGE));
-    let mut watches = Vec::new();
+    let open = || client.send(Client::request(REFLECTION, EMPTY_MESSAGE));
+    let mut streams = Vec::new();
     for _ in 0..OPEN_STREAMS_MAX {
-        let response = watch().await.unwrap();
+        let response = open().await.unwrap();
         assert!(Status::from_header_map(response.headers()).is_none());
-        watches.push(response);
+        streams.push(response);
     }
-    let status = client.call(WATCH, EMPTY_MESSAGE).await;
+    let status = client.call(REFLECTION, EMPTY_MESSAGE).await;
     check(&status, &Status::resource_exhausted(""), "TOO_MANY_IN_FLIGHT");
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
     for path in [CHECK, QUICK] {
         assert_eq!(client.call(path, EMPTY_MESSAGE).await.code(), Status::ok("").code(), "{path}");
     }
+    assert!(client.send(Client::request(WATCH, EMPTY_MESSAGE)).await.is_ok());
 
-    drop(watches);
+    drop(streams);
     let refused = |response: &http::Response<_>| Status::from_header_map(response.headers());
-    let free = async { while refused(&watch().await.unwrap()).is_some() {} };
+    let free = async { while refused(&open().await.unwrap()).is_some() {} };
     tokio::time::timeout(LONG, free).await.unwrap();
+}
+
+/// By the published service config each has one, for as long as its connection is open.
+#[tokio::test]
+async fn more_clients_than_open_streams_watch_health_each_on_a_connection_of_its_own() {
+    let server = start(|settings| settings.max_in_flight = 1).await;
+    let mut watching = Vec::new();
+    for _ in 0..OPEN_STREAMS_MAX + 50 {
+        let client = server.client().await;
+        let response = client.send(Client::request(WATCH, EMPTY_MESSAGE)).await.unwrap();
+        assert!(Status::from_header_map(response.headers()).is_none());
+        assert_eq!(client.call(QUICK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+        watching.push((client, response));
+    }
 }
 
 #[tokio::test]
@@ -183,6 +216,7 @@ async fn a_compressed_message_is_refused() {
     let response = server.client().await.send(request).await.unwrap();
     let status = Status::from_header_map(response.headers()).unwrap();
     check(&status, &Status::unimplemented(""), "MALFORMED_REQUEST");
+    is_counted(&server, CHECK, &status).await;
     assert_eq!(
         response.headers().get("grpc-accept-encoding"),
         Some(&HeaderValue::from_static("identity"))
@@ -207,6 +241,7 @@ async fn an_error_in_the_trailers_is_explained_too() {
     let server = start(|_| {}).await;
     let status = server.client().await.call(TRAILERS, EMPTY_MESSAGE).await;
     check(&status, &Status::invalid_argument(""), "MALFORMED_REQUEST");
+    is_counted(&server, TRAILERS, &status).await;
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::frames::Frames;
 use crate::support::{CHECK, Client, EMPTY_MESSAGE, Event, LONG, NEVER_MS, WAIT, start};
 
 /// Sends `bytes` and waits for the server to close the connection; what it sent before is dropped.
@@ -139,4 +140,24 @@ async fn the_death_of_a_front_thread_ends_the_server() {
     let (ended, ()) =
         tokio::join!(tokio::time::timeout(LONG, server), is_closed_after(address, b""));
     assert!(matches!(ended.unwrap(), Err(ServerError::FrontDied)));
+}
+
+#[tokio::test]
+async fn the_more_connections_are_open_the_fewer_calls_a_new_one_may_have_open() {
+    let server = start(|settings| {
+        settings.max_concurrent_streams = 50;
+        settings.open_calls_target = 100;
+    })
+    .await;
+    let mut open = Vec::new();
+    for streams in [50, 50, 33, 25, 20, 16] {
+        let mut connection = Frames::connect(server.address).await;
+        assert_eq!(connection.streams().await, streams);
+        open.push(connection);
+    }
+    for _ in open.len()..20 {
+        let mut connection = Frames::connect(server.address).await;
+        assert!(connection.streams().await >= 16, "each may watch, and ask");
+        open.push(connection);
+    }
 }

@@ -95,6 +95,39 @@ impl Frames {
         self.0.write_all(frames).await.unwrap();
     }
 
+    /// Sends frames until the server closes the connection, and says for which error.
+    pub(crate) async fn write_until_closed(&mut self, frames: &[u8]) -> Option<u32> {
+        let (mut read, mut write) = self.0.split();
+        // It is closed before all is sent, or after.
+        let written = async { write.write_all(frames).await.is_ok() };
+        let told = async {
+            loop {
+                let mut head = [0; 9];
+                read.read_exact(&mut head).await.ok()?;
+                let [a, b, c, kind, ..] = head;
+                let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+                read.read_exact(&mut payload).await.ok()?;
+                if kind == GOAWAY {
+                    let error = payload.get(4..8)?.try_into().ok()?;
+                    return Some(u32::from_be_bytes(error));
+                }
+            }
+        };
+        let both = async { tokio::join!(written, told).1 };
+        tokio::time::timeout(LONG, both).await.unwrap()
+    }
+
+    /// The calls that the server lets this connection have open (SETTINGS_MAX_CONCURRENT_STREAMS).
+    pub(crate) async fn streams(&mut self) -> u32 {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.unwrap();
+        assert_eq!(head[3], SETTINGS, "a server's first word");
+        let mut payload = vec![0; usize::from(head[2])];
+        self.0.read_exact(&mut payload).await.unwrap();
+        let setting = payload.chunks(6).find_map(|setting| setting.strip_prefix(&[0, 3])).unwrap();
+        u32::from_be_bytes(setting.try_into().unwrap())
+    }
+
     pub(crate) async fn receive(&mut self) -> Frame {
         let mut head = [0; 9];
         tokio::time::timeout(LONG, self.0.read_exact(&mut head)).await.unwrap().unwrap();

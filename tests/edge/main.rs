@@ -7,6 +7,7 @@ mod connections;
 mod drain;
 mod frames;
 mod given_up;
+mod late;
 mod refused;
 mod support;
 mod unread;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use keyward::back::Drained;
 use keyward::config::ServerSettings;
 use keyward::grpc::layers::{EdgeLimits, Watch, edge};
+use keyward::measure::Calls;
 use keyward::server::Entry;
-use keyward::server::{self, Peer, ServerError};
+use keyward::server::{self, Arrived, Peer, ServerError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -34,6 +35,7 @@ pub(crate) const NEVER_MS: u64 = 3_600_000;
 
 pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
 pub(crate) const WATCH: &str = "/grpc.health.v1.Health/Watch";
+pub(crate) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 pub(crate) const QUICK: &str = "/test.Slow/Quick";
 pub(crate) const WAIT: &str = "/test.Slow/Wait";
 pub(crate) const STREAM: &str = "/test.Slow/Stream";
@@ -84,12 +86,7 @@ impl Service<Request<Body>> for Slow {
         let Self { events, release } = self.clone();
         Box::pin(async move {
             match request.uri().path() {
-                STREAM => {
-                    let never = futures_util::stream::pending::<
-                        Result<hyper::body::Frame<Bytes>, Status>,
-                    >();
-                    Ok(Response::new(Body::new(StreamBody::new(never))))
-                }
+                STREAM => Ok(endless()),
                 TRAILERS => {
                     let mut trailers = HeaderMap::new();
                     Status::internal("Missing request message.").add_header(&mut trailers).unwrap();
@@ -109,6 +106,7 @@ impl Service<Request<Body>> for Slow {
                 _ => {
                     let _tells_end = TellsEnd(events.clone());
                     let peer = *request.extensions().get::<Peer>().unwrap();
+                    assert!(request.extensions().get::<Arrived>().unwrap().0 <= Instant::now());
                     let thread = std::thread::current().name().unwrap().to_owned();
                     events.send(Event::Begun { peer, thread }).unwrap();
                     release.notified().await;
@@ -119,12 +117,42 @@ impl Service<Request<Body>> for Slow {
     }
 }
 
+/// An answer that never ends.
+fn endless() -> Response<Body> {
+    let never = futures_util::stream::pending::<Result<hyper::body::Frame<Bytes>, Status>>();
+    Response::new(Body::new(StreamBody::new(never)))
+}
+
+/// In the place of reflection: answers at once with a body that never ends.
+#[derive(Clone)]
+struct Reflection;
+
+impl tonic::server::NamedService for Reflection {
+    const NAME: &'static str = "grpc.reflection.v1.ServerReflection";
+}
+
+impl Service<Request<Body>> for Reflection {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        std::future::ready(Ok(endless()))
+    }
+}
+
 /// A running server. Stops when dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
     pub(crate) release: Arc<Notify>,
+    /// What counts the calls.
+    pub(crate) calls: Arc<Calls>,
     ended: JoinHandle<Result<Drained, ServerError>>,
 }
 
@@ -143,6 +171,7 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
     let mut settings = ServerSettings {
         front_threads: 2,
         max_concurrent_streams: 2_000,
+        open_calls_target: 100_000,
         ..ServerSettings::default()
     };
     change(&mut settings);
@@ -152,21 +181,38 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
         max_message_bytes: settings.max_message_bytes,
     };
     let stop = CancellationToken::new();
-    let service =
-        edge(Routes::new(health).add_service(slow), limits, Watch::default(), stop.clone());
+    let routes = Routes::new(health).add_service(slow).add_service(Reflection);
+    let watch = Watch::default();
+    let calls = Arc::clone(&watch.calls);
+    let service = edge(routes, limits, watch, stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = stop.clone();
     let ended = tokio::spawn(async move {
         server::run(listener, service, &settings, Entry::default(), shutdown).await
     });
-    Running { address, stop, events, release, ended }
+    Running { address, stop, events, release, calls, ended }
 }
 
 impl Running {
     /// How the server ended.
     pub(crate) async fn end(mut self) -> Result<Drained, ServerError> {
         tokio::time::timeout(LONG, &mut self.ended).await.unwrap().unwrap()
+    }
+
+    /// Waits until a call was counted to have ended so: its method, or `_OTHER`, and its status.
+    pub(crate) async fn counted(&self, method: &str, status: &str, times: u64) {
+        let ended = || {
+            let ended = self.calls.durations().into_iter();
+            ended.map(|one| (one.method, one.status, one.took.count())).collect::<Vec<_>>()
+        };
+        let coming = async {
+            while !ended().contains(&(method, status, times)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(LONG, coming).await;
+        assert!(waited.is_ok(), "{method} {status} {times}: {:?}", ended());
     }
 
     /// Waits until `Wait` has begun, and says for whom and on which thread.

@@ -212,7 +212,9 @@ impl Parts {
             Arc::clone(&self.admin),
             self.back.clone(),
             Arc::new(SystemStopwatch),
+            self.settings.server.max_in_flight,
             self.settings.server.admin_wait(),
+            &Arc::default(),
         );
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
         let (admin, introspect) = (KeyAdminServer::new(admin), IntrospectServer::new(introspect));

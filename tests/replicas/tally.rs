@@ -80,6 +80,8 @@ impl Failure {
             // The client's own clock says the latter.
             Code::DeadlineExceeded | Code::Cancelled => Some(Self::Deadline),
             Code::ResourceExhausted if reason == "TOO_MANY_LOOK_UPS" => Some(Self::Unavailable),
+            // Its turn would come after that.
+            Code::ResourceExhausted if reason == "TOO_MANY_IN_FLIGHT" => Some(Self::Deadline),
             Code::Aborted if is_ours => Some(Self::Aborted),
             Code::FailedPrecondition if reason == "PRINCIPAL_DISABLED" => Some(Self::Disabled),
             // What the transport says.

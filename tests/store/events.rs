@@ -2,7 +2,7 @@
 
 use keyward::domain::{
     event::{Event, Hash, Kind, Revision},
-    ports::{Change, EventQuery, Page, Records as _},
+    ports::{Change, EventQuery, NewRequest, Page, Records as _, RequestKey},
 };
 use keyward::store::{BrokenChain, Store, Verified, VerifyError};
 
@@ -187,4 +187,47 @@ pub(crate) async fn a_changed_counter_is_found(database: &impl Database) {
         .execute(&format!("UPDATE events SET actor = 'x', hash = {hash} WHERE revision = 5"))
         .await;
     assert_eq!(broken(&store).await.revision, Revision(5));
+}
+
+/// An actor as long as a SPIFFE ID may be, which no database can make shorter.
+fn longest_actor() -> String {
+    use ring::digest::{SHA256, digest};
+
+    let mut actor = "spiffe://acme.example/".to_owned();
+    for number in 0_u32.. {
+        for byte in digest(&SHA256, &number.to_be_bytes()).as_ref() {
+            if actor.len() == 2_048 {
+                return actor;
+            }
+            actor.push(char::from(
+                b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+                    [usize::from(byte % 64)],
+            ));
+        }
+    }
+    unreachable!("there are numbers enough")
+}
+
+pub(crate) async fn the_longest_actor_is_logged_and_its_requests_are_remembered(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    furnish(&store).await;
+    let actor = longest_actor();
+    let request_key =
+        RequestKey { actor: actor.clone(), id: "7f0c8a1e-4c1e-4c55-9d4d-0d9b7a1f2c3d".into() };
+    let mut change = new_key(key("a"));
+    change.deed.actor.clone_from(&actor);
+    change.request = Some(NewRequest {
+        key: request_key.clone(),
+        fingerprint: [7; 32],
+        until: at(i64::MAX / 2),
+    });
+    store.commit(change).await.unwrap();
+    let remembered = store.request(&request_key, at(1)).await.unwrap().unwrap();
+    assert_eq!(remembered.revision, Revision(4));
+    let query = EventQuery { actor: Some(actor.clone()), ..EventQuery::default() };
+    let events = store.events(&query, &first_page(100)).await.unwrap();
+    assert_eq!(events.iter().map(|event| &event.deed.actor).collect::<Vec<_>>(), [&actor]);
+    assert_eq!(store.verify_events().await.unwrap().count, 4);
 }

@@ -24,7 +24,7 @@ fn kinds(address: SocketAddr) -> BTreeMap<String, String> {
 }
 
 /// Waits until a series has this value.
-async fn comes_to(address: SocketAddr, series: &str, value: f64) {
+pub(crate) async fn comes_to(address: SocketAddr, series: &str, value: f64) {
     let coming = async {
         while Metrics::of(address).0.get(series) != Some(&value) {
             tokio::task::yield_now().await;
@@ -62,17 +62,22 @@ async fn the_counts_are_those_of_the_calls() {
     }
     let mut stranger = crate::Caller::connect(world.serving.address, "no secret").await;
     stranger.introspect.introspect(question("")).await.unwrap_err();
+    // As it is told to the caller, and not as libraries have it.
+    let huge = question(&"x".repeat(5 << 20));
+    let refused = caller.introspect.introspect(huge).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
     let address = world.serving.metrics;
     for (method, status, count) in [
         ("keyward.v1.Introspect/Introspect", "OK", 17.0),
         ("keyward.v1.Introspect/Introspect", "UNAUTHENTICATED", 1.0),
+        ("keyward.v1.Introspect/Introspect", "RESOURCE_EXHAUSTED", 1.0),
         ("keyward.v1.Introspect/BatchIntrospect", "OK", 1.0),
         ("keyward.v1.Introspect/StreamIntrospect", "OK", 1.0),
         ("keyward.v1.KeyAdmin/GetKey", "NOT_FOUND", 3.0),
     ] {
         comes_to(address, &ended(method, status), count).await;
     }
-    comes_to(address, "keyward_introspect_duration_seconds_count", 18.0).await;
+    comes_to(address, "keyward_introspect_duration_seconds_count", 19.0).await;
     comes_to(address, "keyward_decisions_total{reason=\"ALLOWED\"}", 19.0).await;
     comes_to(address, "keyward_decisions_total{reason=\"INVALID_KEY\"}", 3.0).await;
     comes_to(address, "keyward_calls_in_flight{kind=\"usual\"}", 0.0).await;
@@ -143,10 +148,12 @@ async fn every_metric_that_is_documented_is_told_by_its_type_to_both() {
     let mut caller = world.caller().await;
     caller.admin.create_policy(crate::a_policy("one")).await.unwrap();
     caller.introspect.introspect(question(&world.secret)).await.unwrap();
-    // Where there is no Redis nothing is told of it.
+    // Where there is no Redis nothing is told of it, and of certificates nothing where there is no TLS.
     let documented = || {
         let of_redis = ["keyward.limits.orders", "keyward.limits.redis_up"];
-        telemetry::metrics().filter(move |metric| !of_redis.contains(&metric.name))
+        telemetry::metrics().filter(move |metric| {
+            !of_redis.contains(&metric.name) && !metric.name.starts_with("keyward.tls.")
+        })
     };
     comes_to(world.serving.metrics, "keyward_barrier_wait_seconds_count", 1.0).await;
     let told = kinds(world.serving.metrics);

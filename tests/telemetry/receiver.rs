@@ -22,10 +22,10 @@ use tokio::{net::TcpListener, sync::watch};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataMap,
-    transport::{Server, server::TcpIncoming},
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
-use crate::LONG;
+use crate::{LONG, authority::Issued};
 
 /// What was received.
 #[derive(Clone, Default)]
@@ -49,11 +49,28 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
+        Self::start_as(None).await
+    }
+
+    /// The same for `localhost`, over TLS.
+    pub(crate) async fn start_tls(issued: &Issued) -> Self {
+        Self::start_as(Some(Identity::from_pem(&issued.certificate, &issued.key))).await
+    }
+
+    async fn start_as(identity: Option<Identity>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = match identity {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
+        let mut server = Server::builder();
+        if let Some(identity) = identity {
+            server = server.tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+        }
         let (received, arrived) = (Arc::default(), watch::Sender::default());
         let receiver = Self { url, received, arrived };
-        let server = Server::builder()
+        let server = server
             .add_service(TraceServiceServer::new(receiver.clone()))
             .add_service(MetricsServiceServer::new(receiver.clone()));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));

@@ -186,6 +186,26 @@ async fn a_ratio_begins_traces_and_a_callers_no_is_a_no() {
     assert!(root.status.as_ref().is_none_or(|status| status.code() == StatusCode::Unset));
 }
 
+/// What is sampled is decided by the settings alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_of_libraries_change_nothing() {
+    let receiver = Receiver::start().await;
+    let settings =
+        [("telemetry.otlp_endpoint", receiver.url.as_str()), ("telemetry.sample_ratio", "1")];
+    let variables = [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+    ];
+    let world = World::with(&settings, &variables).await;
+    world.caller().await.introspect.introspect(question(&world.secret)).await.unwrap();
+    let method = "keyward.v1.Introspect/Introspect";
+    let by_name = |received: &Received| received.spans.iter().any(|span| span.name == method);
+    let received = receiver.until(by_name).await;
+    let span = received.spans.iter().find(|span| span.name == method).unwrap();
+    assert_eq!(text(&span.attributes, "rpc.response.status_code"), "OK");
+}
+
 /// Changes of several callers at once.
 const AT_ONCE: u32 = 16;
 /// How often they try to meet.
@@ -194,7 +214,11 @@ const ROUNDS: u32 = 20;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_serves_many_is_linked_to_all_of_them() {
     let receiver = Receiver::start().await;
-    let world = World::new(&[("telemetry.otlp_endpoint", &receiver.url)]).await;
+    let world = World::new(&[
+        ("telemetry.otlp_endpoint", &receiver.url),
+        ("telemetry.caller_traces_per_s", "1000"),
+    ])
+    .await;
     let caller = world.caller().await;
     for round in 0..ROUNDS {
         let numbers = (0..AT_ONCE).map(|number| round * AT_ONCE + number + 1);

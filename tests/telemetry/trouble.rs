@@ -1,8 +1,15 @@
 //! A collector that is gone, hangs, or wants to know whom it serves.
 
-use std::{fs, process::Command, time::Instant};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use tokio::net::TcpListener;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
     LONG, World,
@@ -45,14 +52,18 @@ async fn a_collector_that_is_gone_is_told_of_once_and_its_spans_are_counted() {
     let world = World::new(&settings("http://127.0.0.1:1")).await;
     ask(&world).await;
     let failed = "keyward_telemetry_spans_total{outcome=\"failed\"}";
-    let coming = async {
-        while Metrics::of(world.serving.metrics).value(failed) < CALLS as f64 {
-            tokio::task::yield_now().await;
-        }
+    let fails = async |calls: usize| {
+        let coming = async {
+            while Metrics::of(world.serving.metrics).value(failed) < calls as f64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, coming).await.unwrap();
     };
-    tokio::time::timeout(LONG, coming).await.unwrap();
+    fails(CALLS).await;
     world.logs(FAILS, 2).await;
     ask(&world).await;
+    fails(2 * CALLS).await;
     // Of traces and of metrics, each once, however often they fail.
     assert_eq!(world.deployment.log().matches(FAILS).count(), 2, "{}", world.deployment.log());
 }
@@ -67,7 +78,8 @@ async fn a_collector_that_hangs_costs_no_call_and_does_not_keep_the_process() {
     assert_eq!(metrics.value("keyward_telemetry_spans_total{outcome=\"sent\"}"), 0.0);
     let begun = Instant::now();
     end(&mut world);
-    assert!(begun.elapsed() < LONG / 2, "{:?}", begun.elapsed());
+    // Of these it is three seconds that the collector is waited for.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop(silent);
 }
 
@@ -87,7 +99,7 @@ async fn headers_reach_the_collector_and_nobody_else() {
     let receiver = Receiver::start().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("headers");
-    fs::write(&file, "x-vendor-key: hunter2\n").unwrap();
+    write_private(&file, "x-vendor-key: hunter2\n");
     let path = file.display().to_string();
     let mut given = settings(&receiver.url).to_vec();
     given.extend([("telemetry.otlp_headers_file", path.as_str()), ("log.level", "trace")]);
@@ -99,6 +111,12 @@ async fn headers_reach_the_collector_and_nobody_else() {
     assert!(!world.deployment.log().contains("hunter2"));
 }
 
+/// For its owner alone to read.
+fn write_private(file: &Path, text: &str) {
+    fs::write(file, text).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 #[test]
 fn headers_that_cannot_be_read_keep_it_from_starting() {
     let directory = tempfile::tempdir().unwrap();
@@ -108,9 +126,14 @@ fn headers_that_cannot_be_read_keep_it_from_starting() {
         ("telemetry.otlp_endpoint", "http://127.0.0.1:1"),
         ("telemetry.otlp_headers_file", &path),
     ]);
-    for (text, said) in [(None, "cannot read"), (Some("hunter2"), "[1]")] {
+    for (text, mode, said) in [
+        (None, 0o600, "cannot read"),
+        (Some("hunter2"), 0o600, "[1]"),
+        (Some("x-vendor-key: hunter2"), 0o644, "open to others"),
+    ] {
         if let Some(text) = text {
             fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         }
         let output = deployment.run(&["serve"]);
         let told = String::from_utf8(output.stderr).unwrap();
@@ -120,4 +143,21 @@ fn headers_that_cannot_be_read_keep_it_from_starting() {
             "{told}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_to_end_while_it_waits_for_its_database_tells_what_there_is() {
+    let receiver = Receiver::start().await;
+    let deployment = Deployment::new(&[
+        // A port that is reserved, and never given to who asks for any.
+        ("database.url", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"),
+        ("back.threads", "1"),
+        ("telemetry.otlp_endpoint", &receiver.url),
+    ]);
+    let mut serving = deployment.start(ServingStatus::NotServing).await;
+    let id = serving.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    serving.end();
+    // What there was to tell was told.
+    receiver.until(|received| !received.metrics.is_empty()).await;
 }

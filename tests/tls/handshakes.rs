@@ -1,9 +1,16 @@
 //! How connections begin, and that those which do not harm nobody.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use keyward::tls::client::{Connector, Trust};
-use rustls::{HandshakeKind, ProtocolVersion, SupportedProtocolVersion, version};
+use rustls::{ProtocolVersion, SupportedProtocolVersion, version};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,7 +18,7 @@ use tokio::{
 
 use crate::{
     LONG,
-    client::{Client, channel, handshake, serves},
+    client::{Client, handshake, serves},
     place::Place,
     server::Server,
 };
@@ -51,26 +58,6 @@ async fn a_client_that_does_not_trust_the_authority_is_not_served() {
     let server = Server::encrypted(&place).await;
     assert!(!Client::new(&place.clients.pem).is_served(server.address).await);
     assert!(Client::new(&place.authority.pem).is_served(server.address).await);
-}
-
-#[tokio::test]
-async fn a_session_is_resumed_and_after_another_certificate_it_is_not() {
-    let place = Place::new();
-    let server = Server::encrypted(&place).await;
-    let config = Client::new(&place.authority.pem).config();
-    let kind = async || {
-        let mut stream = handshake(&config, server.address).await.unwrap();
-        // What the server sends first has the tickets before it.
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        stream.read_u8().await.unwrap();
-        stream.get_ref().1.handshake_kind().unwrap()
-    };
-    assert_eq!(kind().await, HandshakeKind::Full);
-    assert_eq!(kind().await, HandshakeKind::Resumed);
-    place.swap(&place.authority.server());
-    crate::until("the certificate is read", async || server.counted().certificate.applied >= 1)
-        .await;
-    assert_ne!(kind().await, HandshakeKind::Resumed);
 }
 
 #[tokio::test]
@@ -175,16 +162,44 @@ async fn is_trusted_exactly(place: &Place) {
     assert!(!connect("other.crt").await);
 }
 
-#[tokio::test]
-async fn a_flood_of_broken_handshakes_leaves_calls_alone() {
+/// Clients that connect without a pause.
+const FLOOD: usize = 16;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_answered_while_handshakes_break_or_come_to_nothing_all_the_time() {
     let place = Place::new();
     let server = Server::encrypted(&place).await;
-    let good = Client::new(&place.authority.pem).channel(server.address).await.unwrap();
-    let stranger = Client::new(&place.clients.pem).config();
-    let mut refused = 0;
-    for _ in 0..50 {
-        refused += usize::from(channel(&stranger, server.address).await.is_err());
-        assert!(tokio::time::timeout(Duration::from_secs(10), serves(good.clone())).await.unwrap());
+    let address = server.address;
+    let good = Client::new(&place.authority.pem).channel(address).await.unwrap();
+    let [stranger, idler] =
+        [&place.clients.pem, &place.authority.pem].map(|trusts| Client::new(trusts).config());
+    let (over, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|place| {
+            let (over, begun) = (Arc::clone(&over), Arc::clone(&begun));
+            let config = Arc::clone(if place % 2 == 0 { &stranger } else { &idler });
+            tokio::spawn(async move {
+                while !over.load(SeqCst) {
+                    if place % 4 == 3 {
+                        let mut plain = TcpStream::connect(address).await.unwrap();
+                        plain.write_all(&[0x16; 64]).await.unwrap();
+                        _ = plain.read_u8().await;
+                    } else {
+                        assert_eq!(handshake(&config, address).await.is_ok(), place % 2 == 1);
+                    }
+                    begun.fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    let mut answered = 0;
+    while answered < 100 || begun.load(SeqCst) < 20 * FLOOD {
+        let call = tokio::time::timeout(Duration::from_secs(10), serves(good.clone()));
+        assert!(call.await.unwrap());
+        answered += 1;
     }
-    assert_eq!(refused, 50);
+    over.store(true, SeqCst);
+    for one in flood {
+        one.await.unwrap();
+    }
 }

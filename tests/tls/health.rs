@@ -1,8 +1,12 @@
 //! The port for health, the end of a server that speaks TLS, and `keyward health`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use keyward::{back::Drained, config::Settings};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -130,10 +134,71 @@ async fn the_command_speaks_tls_as_the_settings_or_its_options_say() {
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains(expected), "{expected:?} is not in {said}");
     }
-    place.swap(&place.authority.server());
-    let (status, said) = health(&place, &["--address", &address], &own);
-    // Until the server has read it: it is another's, as far as anybody can tell.
-    assert!(status == Some(0) || said.contains("no encrypted connection"), "{said}");
+    // A certificate that the server does not have is another's, as far as anybody can tell.
+    let issued = place.authority.server();
+    place.write("copy.crt", &issued.certificate);
+    place.write("copy.key", &issued.key);
+    let [copy, copy_key] = ["copy.crt", "copy.key"].map(|name| place.text(name));
+    let other = [
+        ("tls.certificate_file", &*copy),
+        ("tls.private_key_file", &*copy_key),
+        ("server.listen", &*address),
+    ];
+    let (status, said) = health(&place, &[], &other);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("no encrypted connection"), "{said}");
+    place.swap(&issued);
+    until("it is read", async || server.counted().certificate.applied >= 1).await;
+    assert_eq!(health(&place, &[], &own), serving);
+    assert_eq!(health(&place, &[], &other), serving);
+}
+
+/// As many connections as the port has room for.
+const CROWD: usize = 256;
+
+#[tokio::test]
+async fn a_probe_is_answered_however_many_hold_connections_to_the_port_for_health() {
+    let server = with_health(None).await;
+    let port = server.health.unwrap();
+    let mut silent = Vec::new();
+    let mut idle = Vec::new();
+    for _ in 0..CROWD {
+        silent.push(TcpStream::connect(port).await.unwrap());
+    }
+    for _ in 0..CROWD {
+        idle.push(plain(port).await);
+    }
+    for _ in 0..3 {
+        let probe = async { serves(plain(port).await).await };
+        assert!(tokio::time::timeout(Duration::from_secs(10), probe).await.unwrap());
+    }
+    // The oldest went, and those that came last are there.
+    let mut first = silent.swap_remove(0);
+    let read = tokio::time::timeout(LONG, first.read(&mut [0; 16])).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert!(serves(idle.pop().unwrap()).await);
+}
+
+#[tokio::test]
+async fn the_port_for_health_takes_small_questions_and_few_at_once() {
+    let server = with_health(None).await;
+    let channel = plain(server.health.unwrap()).await;
+    let large = HealthCheckRequest { service: "x".repeat(5_000) };
+    let refused = HealthClient::new(channel.clone()).check(large).await.unwrap_err();
+    assert!(
+        matches!(
+            refused.code(),
+            Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument
+        ),
+        "{refused:?}"
+    );
+    let mut stream = TcpStream::connect(server.health.unwrap()).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut said = vec![0; 64];
+    let count = stream.read(&mut said).await.unwrap();
+    // SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113, section 6.5.2).
+    let most = [0, 3, 0, 0, 0, 8];
+    assert!(said[..count].windows(6).any(|window| window == most), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

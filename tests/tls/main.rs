@@ -8,14 +8,18 @@ mod client;
 mod ended;
 mod handshakes;
 mod health;
+mod mended;
 #[path = "../metrics/reader.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod metrics_reader;
 mod place;
 mod refused;
+mod resumed;
 mod server;
+mod streams;
 mod swapped;
 mod told;
+mod withdrawn;
 
 use std::time::Duration;
 

@@ -49,11 +49,11 @@ impl Place {
         self.write("tls.key", &issued.key);
     }
 
-    /// Writes the list of callers: identities, scopes and workspaces, all as TOML.
+    /// Writes the list of callers: identities, scopes and workspaces, all as TOML; none of these are all.
     pub(crate) fn list(&self, callers: &[(&str, &str, &str)]) {
         let entry = |(identity, scopes, workspaces): &(&str, &str, &str)| {
             let workspaces = match *workspaces {
-                "" => String::new(),
+                "" => "workspaces = \"*\"\n".to_owned(),
                 list => format!("workspaces = {list}\n"),
             };
             format!("[[callers]]\nidentity = {identity:?}\nscopes = {scopes}\n{workspaces}")

@@ -1,15 +1,23 @@
 //! Certificates that are swapped while calls are made.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
 };
 
-use keyward::tls::Reloads;
+use keyward::{
+    config::ClientCertificates,
+    tls::{Counted, Reloads},
+};
+use rustls::ClientConfig;
 use tonic::transport::Channel;
 
 use crate::{
-    client::{self, Client, serves},
+    authority::Authority,
+    client::{self, Client, ask, serves},
     place::Place,
     server::Server,
     until,
@@ -31,37 +39,59 @@ struct Counts {
     not_connected: AtomicU64,
 }
 
-async fn calls(channel: Channel, counts: &Counts) {
-    let count = if serves(channel).await { &counts.answered } else { &counts.failed };
+const OPS: &str = "dns:ops.acme.example";
+const CHECKOUT: &str = "spiffe://acme.example/checkout";
+
+async fn calls(channel: &Channel, counts: &Counts) {
+    // Who calls is known by its certificate alone.
+    let asked = ask(channel, None).await.is_ok() && serves(channel.clone()).await;
+    let count = if asked { &counts.answered } else { &counts.failed };
     count.fetch_add(1, SeqCst);
+}
+
+/// The list, in this or the other order.
+fn list(place: &Place, round: u64) {
+    let mut callers = [(OPS, "[\"introspect\"]", ""), (CHECKOUT, "[\"introspect\"]", "[\"acme\"]")];
+    callers.rotate_left(usize::from(round.is_multiple_of(2)));
+    place.list(&callers);
 }
 
 #[expect(clippy::print_stdout, reason = "what was counted is a result, too")]
 #[tokio::test(flavor = "multi_thread")]
-async fn no_call_fails_while_certificates_are_swapped_or_half_swapped() {
+async fn no_call_fails_while_certificates_authorities_and_callers_are_swapped_or_half_swapped() {
     let place = Place::new();
-    let server = Server::encrypted(&place).await;
-    let config = Client::new(&place.authority.pem).config();
+    list(&place, 1);
+    let required = ClientCertificates::Required;
+    let server = Server::start(|settings| {
+        place.know_callers(settings, required);
+        settings.server.front_threads = 2;
+    })
+    .await;
+    // One of each, by the authority that is in every bundle. No session is resumed where certificates are shown.
+    let issued = ["ops.acme.example", CHECKOUT].map(|name| place.clients.client(&[name]));
+    let configs =
+        issued.each_ref().map(|issued| Client::with(&place.authority.pem, issued).config());
     let (counts, over) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));
     let address = server.address;
     let mut clients = Vec::new();
-    for _ in 0..OPEN {
+    for number in 0..OPEN {
         let (counts, over) = (Arc::clone(&counts), Arc::clone(&over));
-        let open = client::channel(&config, address).await.unwrap();
+        let open = client::channel(&configs[number % 2], address).await.unwrap();
         clients.push(tokio::spawn(async move {
             while !over.load(SeqCst) {
-                calls(open.clone(), &counts).await;
+                calls(&open, &counts).await;
             }
         }));
     }
-    for _ in 0..NEW {
-        let (counts, over, config) = (Arc::clone(&counts), Arc::clone(&over), Arc::clone(&config));
+    for number in 0..NEW {
+        let (counts, over) = (Arc::clone(&counts), Arc::clone(&over));
+        let config = Arc::clone(&configs[number % 2]);
         clients.push(tokio::spawn(async move {
             while !over.load(SeqCst) {
                 match client::channel(&config, address).await {
                     Ok(channel) => {
                         counts.connected.fetch_add(1, SeqCst);
-                        calls(channel, &counts).await;
+                        calls(&channel, &counts).await;
                     }
                     Err(_) => _ = counts.not_connected.fetch_add(1, SeqCst),
                 }
@@ -80,8 +110,15 @@ async fn no_call_fails_while_certificates_are_swapped_or_half_swapped() {
         })
         .await;
         place.write("tls.key", &issued.key);
-        until("all of it is used", async || server.counted().certificate.applied >= round).await;
-        shows(&place, address, &issued.certificate).await;
+        list(&place, round + 1);
+        let bundle = place.clients.pem.clone() + &Authority::new("newer").pem;
+        place.write("ca.crt", &bundle);
+        until("all of it is used", async || {
+            let Counted { certificate, client_ca, callers, .. } = server.counted();
+            [certificate, client_ca, callers].iter().all(|reloads| reloads.applied >= round)
+        })
+        .await;
+        shows(&configs[0], address, &issued.certificate).await;
     }
     let before = counts.answered.load(SeqCst);
     until("calls are still answered", async || counts.answered.load(SeqCst) > before + 100).await;
@@ -97,13 +134,16 @@ async fn no_call_fails_while_certificates_are_swapped_or_half_swapped() {
     );
     assert_eq!((failed, not_connected), (0, 0), "of {answered} and {connected}");
     assert!(connected >= SWAPS && answered > connected);
-    assert_eq!(server.counted().certificate, Reloads { applied: SWAPS, refused: SWAPS });
+    let Counted { certificate, client_ca, callers, .. } = server.counted();
+    assert_eq!(certificate, Reloads { applied: SWAPS, refused: SWAPS, is_stale: false });
+    for reloads in [client_ca, callers] {
+        assert_eq!(reloads, Reloads { applied: SWAPS, refused: 0, is_stale: false });
+    }
 }
 
 /// Sees to it that new connections are shown this certificate.
-async fn shows(place: &Place, address: std::net::SocketAddr, expected: &str) {
-    let config = Client::new(&place.authority.pem).config();
-    let stream = client::handshake(&config, address).await.unwrap();
+async fn shows(config: &Arc<ClientConfig>, address: SocketAddr, expected: &str) {
+    let stream = client::handshake(config, address).await.unwrap();
     let shown = stream.get_ref().1.peer_certificates().unwrap();
     assert_eq!(crate::authority::pem("CERTIFICATE", &shown[0]), expected);
 }

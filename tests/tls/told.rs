@@ -86,7 +86,12 @@ async fn what_becomes_of_certificates_is_told_and_no_client_is() {
         let series = format!("keyward_tls_reloads_total{{file={file:?},outcome={outcome:?}}}");
         Metrics::of(metrics).value(&series)
     };
+    serving.says("connections are encrypted; clients must show a certificate").await;
+    let stale = |file: &str| {
+        Metrics::of(metrics).value(&format!("keyward_tls_stale{{file={file:?}}}")) > 0.5
+    };
     for file in ["certificate", "client_ca", "callers"] {
+        assert!(!stale(file), "{file}");
         assert!(reloads(file, "applied") + reloads(file, "refused") < 0.5, "{file}");
     }
 
@@ -95,12 +100,15 @@ async fn what_becomes_of_certificates_is_told_and_no_client_is() {
     serving.says("the server's certificate changed and was refused").await;
     serving.says("does not belong to the certificate in").await;
     assert!((reloads("certificate", "refused") - 1.0).abs() < 0.5);
+    assert!(stale("certificate") && !stale("callers"));
     place.write("tls.key", &half.key);
     serving.says("the server's certificate changed: ").await;
     assert!((reloads("certificate", "applied") - 1.0).abs() < 0.5);
+    assert!(!stale("certificate"));
     place.write("callers.toml", "[[callers]]\n");
     serving.says("line 1: identity is missing").await;
     assert!((reloads("callers", "refused") - 1.0).abs() < 0.5);
+    assert!(stale("callers") && !stale("certificate"));
     assert_eq!(serving.log().matches("was refused").count(), 2, "each is told once");
 
     let stranger = place.clients.client(&["stranger.example"]);

@@ -1,4 +1,5 @@
-{{/* The pod of the migration. The Job is named after the hash of it, for a Job cannot be changed. */}}
+{{/* The pod of the migration. The Job is named after the hash of it, for a Job cannot be changed. A name of a Job becomes
+a label: 63 characters, of which these leave 46. */}}
 {{- define "keyward.migration.pod" -}}
 {{- $postgresql := deepCopy .Values.database.postgresql }}
 {{- with .Values.migration }}
@@ -14,7 +15,8 @@ metadata:
     app.kubernetes.io/component: migration
 spec:
   {{- include "keyward.podDefaults" . | nindent 2 }}
-  restartPolicy: OnFailure
+  # The pod of each try stays, and so its log.
+  restartPolicy: Never
   containers:
     - name: migrate
       {{- include "keyward.container" . | nindent 6 }}
@@ -30,7 +32,7 @@ spec:
         - {name: tmp, mountPath: /tmp}
         {{- with include "keyward.secretMounts" $secrets | trim }}{{ nindent 8 . }}{{ end }}
   volumes:
-    - {name: tmp, emptyDir: {}}
+    - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
     {{- with include "keyward.secretVolumes" $secrets | trim }}{{ nindent 4 . }}{{ end }}
 {{- end }}
 
@@ -46,6 +48,6 @@ spec:
 {{- if and .Values.migration.enabled (eq .Values.database.kind "postgresql") }}true{{ end }}
 {{- end }}
 
-{{- define "keyward.migration.hash" -}}
-migrate-{{ include "keyward.migration.pod" . | sha256sum | trunc 8 }}
+{{- define "keyward.migration.name" -}}
+{{ include "keyward.fullname" . | trunc 46 | trimSuffix "-" }}-migrate-{{ include "keyward.migration.pod" . | sha256sum | trunc 8 }}
 {{- end }}

@@ -2,7 +2,7 @@
 {{ .Values.nameOverride | default .Chart.Name | trunc 54 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 54 characters, so that "-headless" still fits into a name. */}}
+{{/* 54 characters, so that "-headless" still fits into the name of a service. */}}
 {{- define "keyward.fullname" -}}
 {{- $name := include "keyward.name" . }}
 {{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}

@@ -80,7 +80,7 @@ containers:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 volumes:
-  - {name: tmp, emptyDir: {}}
+  - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
   {{- if $sqlite }}
   - name: data
     persistentVolumeClaim:

@@ -26,8 +26,14 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.max_concurrent_streams",
         1..=100_000,
-        "Calls in flight at once on one connection; clients keep more back. All connections together should have no more than a front thread answers in a fraction of a second.",
+        "Calls in flight at once on one connection at most; clients keep more back.",
         |s| u64::from(s.server.max_concurrent_streams),
+    ),
+    number(
+        "server.open_calls_target",
+        1..=10_000_000,
+        "Calls that all connections together should have open: a new connection is granted this by the number of those open, at least 16 and at most `server.max_concurrent_streams`. More than is answered in a part of your callers' deadline comes too late under overload.",
+        |s| s.server.open_calls_target,
     ),
     number("server.max_header_bytes", KIB..=MIB, "Bytes of all headers of one call.", |s| {
         u64::from(s.server.max_header_bytes)
@@ -104,7 +110,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     word(
         "tls.client_ca_file",
-        "The authorities of clients' certificates, in PEM; with them clients must show one.",
+        "The authorities of clients' certificates, in PEM; with them clients must show one. Each can vouch for every name in `tls.callers_file`: name those alone that you trust with all of them.",
         |s| s.tls.client_ca_file.to_string_lossy().into_owned(),
     ),
     word(
@@ -114,7 +120,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     word(
         "tls.client_certificates",
-        "Beside `tls.callers_file`: `required` of every client, or `optional`: who shows none calls with a key.",
+        "Whether clients must show a certificate, where there is `tls.client_ca_file`: `required`, as when nothing is said, or, beside `tls.callers_file`, `optional`: who shows none calls with a key.",
         |s| s.tls.client_certificates.name().to_owned(),
     ),
     word(
@@ -312,8 +318,14 @@ pub static SETTINGS: &[Setting] = &[
     ),
     ratio(
         "telemetry.sample_ratio",
-        "Which part of the calls begins a trace, of those whose caller says nothing of one; else the caller's word counts.",
+        "Which part of the calls begins a trace, of those whose caller says nothing of one; else the caller's word counts, within `telemetry.caller_traces_per_s`.",
         |s| s.telemetry.sample_ratio,
+    ),
+    number(
+        "telemetry.caller_traces_per_s",
+        0..=100_000,
+        "Calls that are traced because their caller says so, of all callers together, a second; twice as many at once. More are answered and not traced. 0: none.",
+        |s| s.telemetry.caller_traces_per_s,
     ),
     word(
         "telemetry.service_instance_id",

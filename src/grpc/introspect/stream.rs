@@ -20,6 +20,7 @@ use tokio_util::{
     task::AbortOnDropHandle,
 };
 use tonic::Status;
+use tracing::{Instrument as _, Span, instrument::Instrumented};
 
 use crate::{
     back::Stopped,
@@ -39,6 +40,10 @@ const UNREAD_MAX: usize = 8;
 const READ_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is asked whether the caller still may, also of one that asks nothing.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Questions of a traced stream whose work is part of its trace, the first ones: a stream may go on
+/// for days, and a trace must end.
+const TRACED_MAX: usize = 100;
 
 /// What came of a question. An error ends the stream.
 pub(super) type Said = Result<StreamIntrospectResponse, Status>;
@@ -64,8 +69,15 @@ where
     let StreamTerms { whole, question: _, stop, over } = terms;
     let over = over.drop_guard();
     let stopping = Box::pin(stop.clone().cancelled_owned());
-    let talk =
-        Talk { questions, answers, open: FuturesUnordered::new(), stop, stopping, end: None };
+    let talk = Talk {
+        questions,
+        answers,
+        open: FuturesUnordered::new(),
+        stop,
+        stopping,
+        end: None,
+        trace: Trace { span: Span::current(), left: TRACED_MAX },
+    };
     let task = AbortOnDropHandle::new(tokio::spawn(async move {
         let _over = over;
         talk.within(whole, &known).await
@@ -86,12 +98,32 @@ pub(super) type Answered = Pin<Box<dyn Stream<Item = Said> + Send>>;
 struct Talk<Q, A> {
     questions: Q,
     answers: Arc<A>,
-    open: FuturesUnordered<BoxFuture<'static, Said>>,
+    open: FuturesUnordered<Instrumented<BoxFuture<'static, Said>>>,
     stop: CancellationToken,
     /// The same, to be waited for.
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     /// How the questions ended, once they have.
     end: Option<Result<(), Status>>,
+    trace: Trace,
+}
+
+/// What the work for questions is a part of.
+struct Trace {
+    /// The stream's, disabled where it is not traced.
+    span: Span,
+    /// For how many more.
+    left: usize,
+}
+
+impl Trace {
+    /// That of the next question.
+    fn next(&mut self) -> Span {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => self.span = Span::none(),
+        }
+        self.span.clone()
+    }
 }
 
 impl<Q, A> Talk<Q, A>
@@ -143,7 +175,8 @@ where
                 question = self.questions.next(), if asks && self.open.len() < OPEN_MAX => {
                     match question {
                         Some(Ok(question)) => {
-                            self.open.push(Arc::clone(&self.answers).answer(question));
+                            let answer = Arc::clone(&self.answers).answer(question);
+                            self.open.push(answer.instrument(self.trace.next()));
                         }
                         Some(Err(status)) => self.end = Some(Err(status)),
                         None => self.end = Some(Ok(())),

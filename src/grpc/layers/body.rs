@@ -12,18 +12,20 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::{explain::explain, watch::Watched};
-use crate::grpc::status::panicked;
+use crate::{grpc::status::panicked, measure::Counting};
 
 /// The response, with the errors explained that tonic does not, and with one in the place of a panic. It keeps `place`
 /// until its body has ended, and until then the call goes on.
-pub(super) fn finish(
+pub(super) fn finish<W: Counting + Send + Sync + 'static>(
     response: Response<Body>,
     place: OwnedSemaphorePermit,
-    watched: Watched,
+    mut watched: Watched<W>,
     max_message_bytes: usize,
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     explain(&mut head.headers, max_message_bytes);
+    // As the caller is told it: what tonic says of a bad request is that the server is at fault.
+    watched.told(&head.headers);
     let body = Finished { body: Some(body), watched, max_message_bytes, _until_the_end: place };
     Response::from_parts(head, Body::new(body))
 }
@@ -36,15 +38,15 @@ pub(super) fn trailers(status: &Status) -> Frame<Bytes> {
     Frame::trailers(trailers)
 }
 
-struct Finished {
+struct Finished<W: Counting> {
     /// None: it panicked.
     body: Option<Body>,
-    watched: Watched,
+    watched: Watched<W>,
     max_message_bytes: usize,
     _until_the_end: OwnedSemaphorePermit,
 }
 
-impl hyper::body::Body for Finished {
+impl<W: Counting> hyper::body::Body for Finished<W> {
     type Data = Bytes;
     type Error = Status;
 

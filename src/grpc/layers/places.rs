@@ -11,12 +11,16 @@ use tonic::Status;
 
 use crate::{
     grpc::status::{info, with_details},
+    measure::KINDS,
     proto::ErrorReason,
 };
 
-/// Streams in flight at once that need no caller: watches of health, and reflection. Each lasts as long as its client
-/// likes.
+/// Streams of reflection in flight at once, which need no caller. Each lasts as long as its client likes.
 pub const OPEN_STREAMS_MAX: usize = 100;
+
+/// Watches of health in flight at once, which need no caller either: each client has one on each connection, for as
+/// long as that is open. An idle one is a task that waits and little else.
+pub const WATCHES_MAX: usize = 10_000;
 
 /// Streams of questions in flight at once. Each lasts as long as its caller likes, and takes no place of a call.
 pub const QUESTION_STREAMS_MAX: usize = 1_000;
@@ -41,6 +45,8 @@ pub(super) enum Kind {
     Check,
     /// Anything else that is open to everybody, which may go on for ever.
     OpenStream,
+    /// A watch of health, which does.
+    Watch,
 }
 
 impl Kind {
@@ -48,6 +54,7 @@ impl Kind {
     pub(super) fn of(path: &str) -> Self {
         match path {
             "/grpc.health.v1.Health/Check" => Self::Check,
+            "/grpc.health.v1.Health/Watch" => Self::Watch,
             "/keyward.v1.Introspect/StreamIntrospect" => Self::QuestionStream,
             _ if path.starts_with("/grpc.health.v1.Health/")
                 || path.starts_with("/grpc.reflection.") =>
@@ -68,6 +75,7 @@ pub(super) struct Places {
     question_streams: Bounded,
     checks: Bounded,
     open_streams: Bounded,
+    watches: Bounded,
 }
 
 impl Places {
@@ -79,13 +87,16 @@ impl Places {
             question_streams: Bounded::new(QUESTION_STREAMS_MAX),
             checks: Bounded::new(CHECKS_MAX),
             open_streams: Bounded::new(OPEN_STREAMS_MAX),
+            watches: Bounded::new(WATCHES_MAX),
         }
     }
 
     /// A place for a call, free again when dropped.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when all places for its kind are taken.
+    /// RESOURCE_EXHAUSTED when all places for its kind are taken; of watches UNIMPLEMENTED, by which clients do without
+    /// one. At any other status they would call a server ill that is well, so that a stranger who takes all places
+    /// could turn everybody away (gRPC's `doc/health-checking.md`, "Client Behavior").
     pub(super) fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
         match kind {
             Kind::Usual => self.usual.take(),
@@ -93,7 +104,14 @@ impl Places {
             Kind::QuestionStream => self.question_streams.take(),
             Kind::Check => self.checks.take(),
             Kind::OpenStream => self.open_streams.take(),
+            Kind::Watch => self.watches.take().map_err(|_| do_without(WATCHES_MAX)),
         }
+    }
+
+    /// How many places are taken, in the order of [`KINDS`].
+    pub(super) fn taken(&self) -> [u64; KINDS.len()] {
+        let Self { usual, admin, question_streams, checks, open_streams, watches } = self;
+        [usual, admin, question_streams, checks, open_streams, watches].map(Bounded::taken)
     }
 }
 
@@ -105,7 +123,12 @@ struct Bounded {
 
 impl Bounded {
     fn new(max: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), max }
+        let max = max.min(Semaphore::MAX_PERMITS);
+        Self { places: Arc::new(Semaphore::new(max)), max }
+    }
+
+    fn taken(&self) -> u64 {
+        self.max.saturating_sub(self.places.available_permits()).try_into().unwrap_or(u64::MAX)
     }
 
     fn take(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -125,8 +148,21 @@ pub(in crate::grpc) fn too_many_in_flight(max: usize) -> Status {
     )
 }
 
+/// The answer to a watch of health when `max` are in flight.
+fn do_without(max: usize) -> Status {
+    let details = info(ErrorReason::TooManyInFlight, [("max_in_flight", max.to_string())]);
+    with_details(
+        &Status::unimplemented(
+            "the server has as many watches of health as it takes; go by the answers to your calls",
+        ),
+        details,
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[track_caller]
@@ -137,7 +173,7 @@ mod tests {
     #[test]
     fn what_is_open_to_everybody_is_known_by_its_service() {
         check("/grpc.health.v1.Health/Check", Kind::Check);
-        check("/grpc.health.v1.Health/Watch", Kind::OpenStream);
+        check("/grpc.health.v1.Health/Watch", Kind::Watch);
         check("/grpc.health.v1.Health/Check/", Kind::OpenStream);
         for version in ["v1", "v1alpha"] {
             let service = format!("/grpc.reflection.{version}.ServerReflection");
@@ -156,6 +192,41 @@ mod tests {
         assert_eq!(taken.len(), QUESTION_STREAMS_MAX);
         assert!(places.take(Kind::of(stream)).is_err());
         assert!(places.take(Kind::Usual).is_ok());
+    }
+
+    #[test]
+    fn a_watch_too_many_is_told_to_do_without_and_nobody_loses_a_place() {
+        let places = Places::new(1);
+        let mut taken = Vec::new();
+        for _ in 0..WATCHES_MAX {
+            taken.push(places.take(Kind::Watch).unwrap());
+        }
+        let status = places.take(Kind::Watch).unwrap_err();
+        assert_eq!(status.code(), Status::unimplemented("").code());
+        for kind in [Kind::Usual, Kind::Admin, Kind::QuestionStream, Kind::Check, Kind::OpenStream]
+        {
+            assert!(places.take(kind).is_ok(), "{kind:?}");
+        }
+        drop(taken);
+        assert!(places.take(Kind::Watch).is_ok());
+    }
+
+    #[test]
+    fn places_are_taken_until_they_are_dropped() {
+        let places = Places::new(usize::MAX);
+        let kinds = [
+            Kind::Usual,
+            Kind::Admin,
+            Kind::QuestionStream,
+            Kind::Check,
+            Kind::OpenStream,
+            Kind::Watch,
+            Kind::Watch,
+        ];
+        let taken = kinds.map(|kind| places.take(kind));
+        assert_eq!(places.taken(), [1, 1, 1, 1, 1, 2]);
+        drop(taken);
+        assert_eq!(places.taken(), [0; KINDS.len()]);
     }
 
     #[test]

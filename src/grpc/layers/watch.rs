@@ -8,55 +8,68 @@ use tracing::Span;
 
 use super::places::Kind;
 use crate::{
-    measure::{Call, Calls},
+    grpc::authenticate::Knows,
+    measure::{Call, Calls, Counting},
     telemetry::context::{self, Sampler},
 };
 
 /// Takes note of calls.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Watch {
     /// What counts them.
     pub calls: Arc<Calls>,
     /// What decides which are traced.
     pub sampler: Sampler,
+    /// By which strangers are told from callers, whose traces are gone on with. None: all are
+    /// strangers.
+    pub knows: Option<Knows>,
 }
 
-/// A call that is taken note of, until this is dropped.
+impl AsRef<Self> for Watch {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl Counting for Watch {
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+}
+
+/// A call that is taken note of by what has a [`Watch`], until this is dropped.
 #[derive(Debug)]
-pub(super) struct Watched {
-    call: Call,
+pub(super) struct Watched<W: Counting> {
+    call: Call<W>,
     span: Span,
 }
 
-impl Watch {
+impl<W: Counting + AsRef<Watch>> Watched<W> {
     /// A call that begins.
-    pub(super) fn begin<B>(&self, request: &Request<B>, kind: Kind) -> Watched {
-        let call = self.calls.begin(request.uri().path());
+    pub(super) fn begin<B>(by: Arc<W>, request: &Request<B>, kind: Kind) -> Self {
+        let call = Call::begin(by, request.uri().path());
+        let Watch { sampler, knows, .. } = call.counting().as_ref();
+        let is_known = || knows.as_ref().is_some_and(|knows| knows.may_know(request));
         let span = match kind {
             Kind::Usual | Kind::Admin | Kind::QuestionStream => {
-                self.sampler.begin(request.headers(), call.method())
+                sampler.begin(request.headers(), call.method(), is_known)
             }
             // Machines ask for these all day long, and nobody wants to know.
-            Kind::Check | Kind::OpenStream => Span::none(),
+            Kind::Check | Kind::OpenStream | Kind::Watch => Span::none(),
         };
-        Watched { call, span }
+        Self { call, span }
     }
 }
 
-impl Watched {
+impl<W: Counting> Watched<W> {
+    /// What takes note of it.
+    pub(super) fn by(&self) -> &W {
+        self.call.counting()
+    }
+
     /// Its span, disabled where it is not traced.
     pub(super) fn span(&self) -> &Span {
         &self.span
-    }
-
-    /// It has a place among those of its kind.
-    pub(super) fn placed(&mut self, kind: Kind) {
-        self.call.placed(kind as usize);
-    }
-
-    /// It found none.
-    pub(super) fn refused(&self, kind: Kind) {
-        self.call.refused(kind as usize);
     }
 
     /// What the head or the trailers of its answer say of its end, where they do.
@@ -83,6 +96,7 @@ mod tests {
             (Kind::QuestionStream, "question_stream"),
             (Kind::Check, "check"),
             (Kind::OpenStream, "open_stream"),
+            (Kind::Watch, "watch"),
         ] {
             assert_eq!(KINDS.get(kind as usize), Some(&name));
         }
@@ -90,11 +104,11 @@ mod tests {
 
     #[test]
     fn a_call_ends_as_its_answer_says() {
-        let watch = Watch::default();
+        let watch = Arc::new(Watch::default());
         let request = Request::builder().uri("/keyward.v1.KeyAdmin/GetKey").body(());
         let Ok(request) = request else { return assert!(request.is_ok()) };
         for value in ["5", "99", "five"] {
-            let mut watched = watch.begin(&request, Kind::Usual);
+            let mut watched = Watched::begin(Arc::clone(&watch), &request, Kind::Usual);
             let value = value
                 .parse()
                 .ok()
@@ -102,7 +116,7 @@ mod tests {
             watched.told(&HeaderMap::new());
             watched.told(&HeaderMap::from_iter(value));
         }
-        drop(watch.begin(&request, Kind::Usual));
+        drop(Watched::begin(Arc::clone(&watch), &request, Kind::Usual));
         let ended = watch.calls.durations();
         let ended: Vec<_> = ended.iter().map(|one| (one.status, one.took.count())).collect();
         assert_eq!(ended, [("CANCELLED", 1), ("UNKNOWN", 2), ("NOT_FOUND", 1)]);

@@ -30,6 +30,8 @@ pub(super) struct Simulated {
     /// How long each order and then its answer are on their way; after these, no time.
     pub(super) delays: Mutex<VecDeque<[Duration; 2]>>,
     pub(super) orders: AtomicUsize,
+    /// The names of the spans that the orders were part of.
+    pub(super) spans: Mutex<Vec<&'static str>>,
     pub(super) given: AtomicU64,
     pub(super) is_gone: AtomicBool,
     /// Whether it does what it is told and does not answer.
@@ -47,6 +49,7 @@ impl Simulated {
             levels: Mutex::default(),
             delays: Mutex::default(),
             orders: AtomicUsize::default(),
+            spans: Mutex::default(),
             given: AtomicU64::default(),
             is_gone: AtomicBool::default(),
             is_mute: AtomicBool::default(),
@@ -82,6 +85,8 @@ impl Counter for Simulated {
 
     async fn take(&self, limit: &str, order: &Order) -> Result<Batch, Gone> {
         self.orders.fetch_add(1, SeqCst);
+        let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
+        self.spans.lock().unwrap().extend(span);
         // Whoever else asks meanwhile comes between.
         tokio::task::yield_now().await;
         let delays = self.delays.lock().unwrap().pop_front();

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::Instrument as _;
+
 use super::{CI, SECOND, counter::Case, limit};
 use crate::domain::{
     limit::{CannotTell, Rate, Verdict, Wait},
@@ -161,6 +163,16 @@ async fn a_counter_that_goes_while_it_is_asked_lets_nothing_through() {
     let (case, limit) = (Case::new(1), [limit("a", 2)]);
     case.counter.is_mute.store(true, SeqCst);
     assert_eq!(case.take(0, CI, (&limit, &[]), 1).await, Err(CannotTell));
+}
+
+/// Or the span of a call would go on for as long as what was ordered in it.
+#[tokio::test]
+async fn an_order_has_a_span_of_its_own() {
+    let _spans = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let (case, limit) = (Case::new(1), limit("a", 10));
+    let call = tracing::info_span!("call");
+    assert!(case.passes(0, &limit).instrument(call).await);
+    assert_eq!(*case.counter.spans.lock().unwrap(), ["limits.order"]);
 }
 
 #[tokio::test]

@@ -29,8 +29,11 @@ pub(super) static METRICS: &[Metric] = &[
     metric(
         "keyward.calls.refused",
         "{call}",
-        "Calls that found no place among those of their kind, and were answered `RESOURCE_EXHAUSTED`.",
-        Read::Count(|sources| by_kind(sources.calls.refused())),
+        "Calls that found no place among those of their kind, or (`admin_wait`) waited longer than `server.admin_wait_ms` for their turn, and were answered `RESOURCE_EXHAUSTED`.",
+        Read::Count(|sources| {
+            let refused = sources.calls.refused();
+            refused.map(|(kind, count)| (count, vec![("kind", kind)])).collect()
+        }),
     )
     .labelled(&["kind"]),
     metric(

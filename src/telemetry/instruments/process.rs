@@ -17,7 +17,7 @@ pub(super) static METRICS: &[Metric] = &[
     metric(
         "keyward.telemetry.spans",
         "{span}",
-        "Spans: `sent`; `dropped`: too many waited; `failed`: the collector did not take them. Only with `telemetry.otlp_endpoint`.",
+        "Spans: `sent`; `dropped`: too many waited; `failed`: the collector did not take them; `refused`: calls that are not traced although they say so, for more than `telemetry.caller_traces_per_s` did or they were strangers'. Only with `telemetry.otlp_endpoint`.",
         Read::Count(spans),
     )
     .labelled(&["outcome"]),
@@ -44,7 +44,10 @@ pub(super) static METRICS: &[Metric] = &[
 ];
 
 fn spans(sources: &Sources) -> Series<u64> {
-    let counted = sources.spans.iter().flat_map(|spans| spans.read());
+    let counted = sources
+        .spans
+        .iter()
+        .flat_map(|spans| spans.read().into_iter().chain([("refused", sources.sampler.refused())]));
     counted.map(|(outcome, count)| (count, vec![("outcome", outcome)])).collect()
 }
 

@@ -13,7 +13,7 @@ pub(super) static METRICS: &[Metric] = &[
     metric(
         "keyward.tls.reloads",
         "{file}",
-        "Changed files that were read again: `applied`, or `refused` and left as before.",
+        "Changed files that were read again: `applied`, or `refused` and left as before, which counts once however often it is tried again.",
         Read::Count(|sources| {
             let Some(tally) = &sources.tls else { return Vec::new() };
             let Counted { certificate, client_ca, callers, .. } = tally.counted();
@@ -27,4 +27,17 @@ pub(super) static METRICS: &[Metric] = &[
         }),
     )
     .labelled(&["file", "outcome"]),
+    metric(
+        "keyward.tls.stale",
+        "",
+        "Whether a file was refused, and so differs from what is in force: 1, else 0.",
+        Read::Level(|sources| {
+            let Some(tally) = &sources.tls else { return Vec::new() };
+            let Counted { certificate, client_ca, callers, .. } = tally.counted();
+            [("certificate", certificate), ("client_ca", client_ca), ("callers", callers)]
+                .map(|(file, reloads)| (reloads.is_stale.into(), vec![("file", file)]))
+                .into()
+        }),
+    )
+    .labelled(&["file"]),
 ];

@@ -262,7 +262,11 @@ async fn a_stream_ends_when_the_time_is_over_that_its_caller_gave_it() {
 
 #[tokio::test]
 async fn a_key_that_has_its_share_of_streams_opens_no_more() {
-    let server = Server::start().await;
+    let server = Server::start_with(|settings| {
+        settings.server.max_concurrent_streams = 1_000;
+        settings.server.open_calls_target = 10_000;
+    })
+    .await;
     let mut root = server.root().await;
     let mut talks = Vec::new();
     for _ in 0..250 {

@@ -24,6 +24,7 @@ async fn questions_are_answered_while_any_number_of_changes_waits_for_the_databa
         settings.database.path = path.clone();
         settings.database.busy_timeout_ms = 60_000;
         settings.server.max_concurrent_streams = 1_000;
+        settings.server.open_calls_target = 10_000;
     })
     .await;
     let mut root = server.root().await;

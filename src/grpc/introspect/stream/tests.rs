@@ -7,8 +7,13 @@ use std::sync::{
 
 use futures_util::stream;
 use tokio::sync::Semaphore;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use super::*;
+use crate::telemetry::{
+    Identity,
+    context::{Sampler, current},
+};
 
 /// The number of a question that there is no answer to.
 const PANICS: i64 = 0;
@@ -16,6 +21,8 @@ const PANICS: i64 = 0;
 /// Questions with numbers below zero are answered when they are let, others at once.
 struct Slow {
     asked: AtomicUsize,
+    /// How many of them were part of a trace.
+    traced: AtomicUsize,
     gate: Semaphore,
     refused: Mutex<Option<Status>>,
 }
@@ -24,6 +31,7 @@ impl Answers for Slow {
     fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
         self.asked.fetch_add(1, SeqCst);
         Box::pin(async move {
+            self.traced.fetch_add(usize::from(current().is_some()), SeqCst);
             if question.id < 0 {
                 self.gate.acquire().await.unwrap().forget();
             }
@@ -38,8 +46,8 @@ impl Answers for Slow {
 }
 
 fn slow() -> Arc<Slow> {
-    let (asked, gate) = (AtomicUsize::new(0), Semaphore::new(0));
-    Arc::new(Slow { asked, gate, refused: Mutex::default() })
+    let [asked, traced] = [(); 2].map(|()| AtomicUsize::new(0));
+    Arc::new(Slow { asked, traced, gate: Semaphore::new(0), refused: Mutex::default() })
 }
 
 type Questions = Vec<Result<StreamIntrospectRequest, Status>>;
@@ -229,4 +237,21 @@ async fn a_panic_ends_its_stream_with_an_internal_error() {
     let mut talk = open(questions([1, PANICS]), &slow(), terms());
     let (_, status) = end(&mut talk).await;
     assert_eq!(status.code(), Status::internal("").code());
+}
+
+#[tokio::test]
+async fn what_the_first_questions_of_a_traced_stream_wait_for_is_part_of_its_trace() {
+    let (spans, _traces) = Identity::new("a".to_owned()).traces();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink).boxed();
+    let _gathering =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines).with(spans));
+    let many = i64::try_from(TRACED_MAX).unwrap() + 7;
+    for (ratio, expected) in [(0.0, 0), (1.0, TRACED_MAX)] {
+        let slow = slow();
+        let call =
+            Sampler::new(ratio, 0).begin(&http::HeaderMap::new(), "keyward.v1.A/B", || false);
+        let answers = call.in_scope(|| asked(questions(1..=many), &slow));
+        assert_eq!(answers.count().await, TRACED_MAX + 7);
+        assert_eq!(slow.traced.load(SeqCst), expected);
+    }
 }

@@ -195,6 +195,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nobody_is_kept_for_long() {
+        let queues = Queues::new(PLACES, 1, 100 * KEPT_FOR_MAX, &Arc::default());
+        queues.changes.learn(1_000 * KEPT_FOR_MAX);
+        let _taken = queues.changes.take(None).await.unwrap();
+        let mut waits = Box::pin(queues.changes.take(None));
+        assert!((&mut waits).now_or_never().is_none());
+        let begun = tokio::time::Instant::now();
+        queues.comes_too_late(&request(CREATE)).unwrap().refused().await;
+        assert_eq!(begun.elapsed(), KEPT_FOR_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn so_many_are_kept_and_more_are_told_at_once() {
         let queues = Queues::new(PLACES, 1, WAIT, &Arc::default());
         queues.changes.learn(Duration::from_secs(1));

@@ -92,7 +92,7 @@ fn in_process(limiter: &Arc<Tally>, keys: &Arc<Vec<KeyName>>, threads: usize) {
                 for place in places {
                     let key = keys.get(place % keys.len()).unwrap();
                     let (key_limits, workspace_limits) = (vec![own], vec![all]);
-                    let charge = Charge { key, key_limits, workspace_limits, cost: 1 };
+                    let charge = Charge { key, key_limits, workspace_limits, cost: 1, tells: true };
                     let verdict = limiter.take(&charge).now_or_never().unwrap().unwrap();
                     assert!(verdict.wait.is_none());
                 }
@@ -174,6 +174,7 @@ fn unused(name: &str) -> KeyName {
 }
 
 async fn take(limiter: &impl Limiter, key: &KeyName, own: &RateLimit) {
-    let charge = Charge { key, key_limits: vec![own], workspace_limits: vec![], cost: 1 };
+    let charge =
+        Charge { key, key_limits: vec![own], workspace_limits: vec![], cost: 1, tells: true };
     assert!(limiter.take(&charge).await.unwrap().wait.is_none());
 }

@@ -318,7 +318,7 @@ impl Introspection {
             return Ok(Answer { decision, effective, key: None, presented, verdict, stale_since });
         };
         let (decision, verdict) = match examined {
-            Ok(examined) => self.within_limits(key, examined, question.cost).await?,
+            Ok(examined) => self.within_limits(key, examined, question).await?,
             Err(denial) => ((*denial).into(), Verdict::default()),
         };
         let effective =
@@ -342,9 +342,10 @@ impl Introspection {
         &self,
         key: &LiveKey,
         examined: &Examined<'_>,
-        cost: i64,
+        question: &Question<'_>,
     ) -> Result<(Decision, Verdict), CannotTell> {
-        let charge = key.charge(key.class_of(examined), cost.unsigned_abs());
+        let charge =
+            key.charge(key.class_of(examined), question.cost.unsigned_abs(), question.full);
         if charge.is_free() {
             return Ok((key.permit(examined), Verdict::default()));
         }

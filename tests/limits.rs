@@ -75,7 +75,8 @@ impl Replica {
     }
 
     async fn take(&self, key: &KeyName, limit: &RateLimit) -> Result<Verdict, CannotTell> {
-        let charge = Charge { key, key_limits: vec![limit], workspace_limits: vec![], cost: 1 };
+        let charge =
+            Charge { key, key_limits: vec![limit], workspace_limits: vec![], cost: 1, tells: true };
         self.shared.take(&charge).await
     }
 }

@@ -25,6 +25,8 @@ pub struct Charge<'a> {
     pub workspace_limits: Vec<&'a RateLimit>,
     /// How much of each.
     pub cost: u64,
+    /// Whether it is to be said what is left of them.
+    pub tells: bool,
 }
 
 impl Charge<'_> {
@@ -45,7 +47,7 @@ impl Charge<'_> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Every limit that applied, first those of the key, in the order of the plan: what is left
-    /// after what was taken.
+    /// after what was taken. Empty where that was not to be said.
     pub limits: Vec<LimitStatus>,
     /// How long to wait. None: it was taken; otherwise nothing was.
     pub wait: Option<Wait>,
@@ -82,6 +84,12 @@ pub trait Limiter: Send + Sync {
     ///
     /// [`CannotTell`]: the request must be refused.
     async fn take(&self, charge: &Charge<'_>) -> Result<Verdict, CannotTell>;
+
+    /// The same, where it can be told without waiting for anything. None: it cannot, and nothing
+    /// was taken.
+    fn take_now(&self, _: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
+        None
+    }
 }
 
 /// How many replicas share the limits.
@@ -93,8 +101,8 @@ pub trait Population: Send + Sync {
 impl LiveKey {
     /// What a request of this class and cost takes: of the limits of the key's plan, or of the
     /// workspace's where it has none or the policy lost it, and of the ceiling in the
-    /// workspace's plan. A cost of 0 is 1.
-    pub fn charge(&self, class: &str, cost: u64) -> Charge<'_> {
+    /// workspace's plan. A cost of 0 is 1. `tells`: whether it is to be said what is left.
+    pub fn charge(&self, class: &str, cost: u64, tells: bool) -> Charge<'_> {
         let key = self.key();
         let common = self.policy().plan(&self.facts().workspace.value.plan);
         let own = self.policy().plan(&key.plan).or(common);
@@ -103,6 +111,7 @@ impl LiveKey {
             key_limits: of_class(own.map(|plan| &*plan.key_limits), class),
             workspace_limits: of_class(common.map(|plan| &*plan.workspace_limits), class),
             cost: cost.max(1),
+            tells,
         }
     }
 }

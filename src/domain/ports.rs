@@ -64,11 +64,31 @@ pub trait Clock: Send + Sync {
     }
 }
 
+/// What is at hand of a secret.
+#[derive(Clone, Debug)]
+pub enum AtHand {
+    /// Its key.
+    Key(Arc<LiveKey>),
+    /// That no key has it.
+    Nobodys,
+    /// Nothing: it is to be looked up.
+    Unknown,
+}
+
 /// Whose a secret is: all that a decision rests on, in one read.
 #[async_trait]
 pub trait FindKey: Send + Sync {
     /// The key that has a secret with this digest, also a replaced one.
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError>;
+
+    /// The same, where it is at hand: without waiting for anything.
+    ///
+    /// # Errors
+    ///
+    /// As of [`FindKey::find_key`].
+    fn at_hand(&self, _: &Digest) -> Result<AtHand, StoreError> {
+        Ok(AtHand::Unknown)
+    }
 
     /// Since when changes may have been missed, where answers are given all the same. To be
     /// asked before the key is.

@@ -168,5 +168,5 @@ pub(super) async fn take(
 ) -> Result<Verdict, CannotTell> {
     let key: KeyName = key.parse().unwrap();
     let (key_limits, workspace_limits) = (limits.0.iter().collect(), limits.1.iter().collect());
-    replica.take(&Charge { key: &key, key_limits, workspace_limits, cost }).await
+    replica.take(&Charge { key: &key, key_limits, workspace_limits, cost, tells: true }).await
 }

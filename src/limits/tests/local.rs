@@ -44,7 +44,9 @@ impl Case {
     fn take(&self, key: &str, own: &[RateLimit], common: &[RateLimit], cost: u64) -> Verdict {
         let key: KeyName = key.parse().unwrap();
         let (key_limits, workspace_limits) = (own.iter().collect(), common.iter().collect());
-        self.local.charge(&Charge { key: &key, key_limits, workspace_limits, cost }).unwrap()
+        self.local
+            .charge(&Charge { key: &key, key_limits, workspace_limits, cost, tells: true })
+            .unwrap()
     }
 
     fn passes(&self, key: &str, own: &[RateLimit], common: &[RateLimit]) -> bool {
@@ -174,7 +176,7 @@ fn where_nobody_knows_how_many_share_a_limit_nothing_is_let_through() {
     let key: KeyName = CI.parse().unwrap();
     let limit = limit("a", 10);
     let key_limits = vec![&limit];
-    let charge = Charge { key: &key, key_limits, workspace_limits: vec![], cost: 1 };
+    let charge = Charge { key: &key, key_limits, workspace_limits: vec![], cost: 1, tells: true };
     assert_eq!(case.local.charge(&charge), Err(CannotTell));
 }
 

@@ -133,8 +133,8 @@ fn key(policy: Policy, area: &str, role: &str) -> LiveKey {
     let facts = Facts {
         key: stored(3).with(key),
         replaced: None,
-        workspace: stored(1).with(workspace),
-        principal: Some(stored(2).with(principal)),
+        workspace: stored(1).with(workspace).into(),
+        principal: Some(stored(2).with(principal).into()),
         policy: ("policies/acme".parse().unwrap(), Revision(1)),
     };
     LiveKey::new(facts, Arc::new(compile(policy)))
@@ -159,7 +159,8 @@ fn deciding(criterion: &mut Criterion) {
         let key = key(policy, area, role);
         let required = [format!("{area}.thing-2:write")];
         let resource = Some("team/acme/site/7");
-        let inquiry = Inquiry { required_scopes: &required, resource, ..Inquiry::default() };
+        let inquiry =
+            Inquiry { required_scopes: required[..].into(), resource, ..Inquiry::default() };
         let now = Timestamp::from_micros(1);
         let decision = key.decide(&inquiry, now).unwrap();
         assert_eq!(decision.denial, None);

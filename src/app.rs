@@ -20,6 +20,7 @@ use crate::{
         introspect::IntrospectService,
         key_admin::KeyAdminService,
         layers::{EdgeLimits, Watch, edge},
+        quick::Quick,
         sparing::Sparing,
     },
     introspect::Introspection,
@@ -254,8 +255,9 @@ impl App {
                 stop.cancel();
             }
         };
+        let quick = Quick::new(knows.clone());
         let watch = Watch { knows: Some(knows), ..self.watch.clone() };
-        let edge = edge(routes, limits, watch, stop.clone());
+        let edge = edge(routes, limits, watch, stop.clone()).quickened(quick);
         let (port, handshakes, _until_the_end) = listener.parted();
         let entry = server::Entry {
             handshakes,

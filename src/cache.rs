@@ -19,6 +19,7 @@
 
 mod coherence;
 mod entries;
+mod hot;
 mod loads;
 mod minimums;
 mod owner;
@@ -26,13 +27,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -44,15 +39,18 @@ pub use owner::{SoleOwner, UnderWay};
 pub use records::{Announced, Coordinator};
 
 use crate::{
+    clock::seconds,
     domain::{
         live::LiveKey,
-        ports::{FindKey, StoreError},
+        ports::{AtHand, FindKey, StoreError},
         secret::Digest,
         time::Timestamp,
     },
+    measure::Counter,
     mutants::{self, Mutant},
 };
 use entries::{Entries, Entry};
+use hot::{Found, Hot};
 use loads::{Begun, Load, Loads};
 
 /// How much is kept, and how much is loaded at once.
@@ -83,11 +81,11 @@ pub struct Counts {
 
 #[derive(Debug, Default)]
 struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    loads: AtomicU64,
-    joins: AtomicU64,
-    refused: AtomicU64,
+    hits: Counter,
+    misses: Counter,
+    loads: Counter,
+    joins: Counter,
+    refused: Counter,
 }
 
 /// Finds keys: in memory on the thread that asks, else in the store on the back of the process.
@@ -99,6 +97,7 @@ pub struct Cache {
 struct Parts {
     store: Arc<dyn FindKey>,
     coherence: Arc<dyn Coherence>,
+    hot: Hot,
     entries: Entries,
     loads: Arc<Loads>,
     places: Semaphore,
@@ -115,10 +114,12 @@ impl Cache {
         back: Handle,
     ) -> Self {
         let Bounds { bytes_max, loads_max, load_wait } = bounds;
+        let (hot, bytes_left) = Hot::new(bytes_max);
         let parts = Parts {
             store,
             coherence,
-            entries: Entries::new(bytes_max),
+            hot,
+            entries: Entries::new(bytes_left),
             loads: Arc::default(),
             places: Semaphore::new(loads_max.min(Semaphore::MAX_PERMITS)),
             load_wait,
@@ -129,14 +130,13 @@ impl Cache {
 
     /// How often what happened so far.
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Counters { hits, misses, loads, joins, refused } = &self.parts.counters;
         Counts {
-            hits: read(hits),
-            misses: read(misses),
-            loads: read(loads),
-            joins: read(joins),
-            refused: read(refused),
+            hits: hits.read(),
+            misses: misses.read(),
+            loads: loads.read(),
+            joins: joins.read(),
+            refused: refused.read(),
         }
     }
 
@@ -155,18 +155,17 @@ impl Cache {
 impl FindKey for Cache {
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
         let parts = &self.parts;
-        let mut permit = parts.coherence.permit();
-        let known = parts.known(digest);
-        parts.check(permit)?;
-        if let Some(entry) = known {
-            count(&parts.counters.hits);
-            return Ok(entry.key);
+        match self.at_hand(digest)? {
+            AtHand::Key(key) => return Ok(Some(key)),
+            AtHand::Nobodys => return Ok(None),
+            AtHand::Unknown => {}
         }
-        count(&parts.counters.misses);
+        parts.counters.misses.count();
         let mut is_certain = false;
         loop {
+            let permit = parts.coherence.permit();
             let (waiting, is_joined) = match parts.loads.begin(digest, || parts.known(digest)) {
-                Begun::Known(entry) => return parts.check(permit).map(|()| entry.key),
+                Begun::Known(key) => return parts.check(permit).map(|()| key),
                 Begun::Joined(waiting) => (waiting, true),
                 Begun::First(waiting, load) => {
                     let digest = Digest::from_bytes(*digest.as_bytes());
@@ -177,10 +176,10 @@ impl FindKey for Cache {
                 }
             };
             if is_joined {
-                count(&parts.counters.joins);
+                parts.counters.joins.count();
             }
             let entry = waiting.end().instrument(tracing::info_span!("cache.wait")).await?;
-            permit = parts.coherence.permit();
+            let permit = parts.coherence.permit();
             // One's own load began after the question, and so did one joined after another
             // load has ended: its result is right whatever has changed since.
             let counts = !is_joined || is_certain || parts.counts(&entry);
@@ -190,6 +189,16 @@ impl FindKey for Cache {
             }
             is_certain = true;
         }
+    }
+
+    fn at_hand(&self, digest: &Digest) -> Result<AtHand, StoreError> {
+        let parts = &self.parts;
+        let permit = parts.coherence.permit();
+        let known = parts.known(digest);
+        parts.check(permit)?;
+        let Some(key) = known else { return Ok(AtHand::Unknown) };
+        parts.counters.hits.count();
+        Ok(key.map_or(AtHand::Nobodys, AtHand::Key))
     }
 
     fn stale_since(&self) -> Option<Timestamp> {
@@ -207,14 +216,27 @@ impl Parts {
         self.coherence.usable(entry.stamp, &entry.subjects)
     }
 
-    fn known(&self, digest: &Digest) -> Option<Entry> {
-        self.entries.get(digest).filter(|entry| self.counts(entry))
+    /// The key of a secret, or that there is none, where what is in memory counts: first what this
+    /// thread has at hand, then what is kept for all.
+    fn known(&self, digest: &Digest) -> Option<Option<Arc<LiveKey>>> {
+        let counts = |stamp, subjects: &Subjects| self.coherence.usable(stamp, subjects);
+        if let Some(Found { key, is_told }) = self.hot.get(digest, seconds(), counts) {
+            if is_told {
+                self.entries.tell(digest);
+            }
+            return Some(Some(key));
+        }
+        let entry = self.entries.get(digest).filter(|entry| self.counts(entry))?;
+        if let Entry { key: Some(key), stamp, subjects, since } = &entry {
+            self.hot.offer(digest, (key, *stamp, *subjects), *since);
+        }
+        Some(entry.key)
     }
 
     async fn load(self: Arc<Self>, digest: Digest, load: Load) {
         let place = tokio::time::timeout(self.load_wait, self.places.acquire()).await;
         let Ok(Ok(_until_the_end)) = place else {
-            count(&self.counters.refused);
+            self.counters.refused.count();
             return load.end(Err(StoreError::Overloaded));
         };
         // The database is not asked for those who have left while they waited.
@@ -224,7 +246,7 @@ impl Parts {
     }
 
     async fn read(&self, digest: &Digest) -> Result<Entry, StoreError> {
-        count(&self.counters.loads);
+        self.counters.loads.count();
         let mut stamp = self.coherence.stamp();
         let key = self.store.find_key(digest).await?;
         if mutants::on(Mutant::FillUnchecked) {
@@ -234,14 +256,10 @@ impl Parts {
             Some(key) => Subjects::of_key(key),
             None => Subjects::of_digest(digest),
         };
-        let entry = Entry { key, stamp, subjects };
+        let entry = Entry { key, stamp, subjects, since: seconds() };
         if self.counts(&entry) {
             self.entries.insert(digest, &entry);
         }
         Ok(entry)
     }
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

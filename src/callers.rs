@@ -37,7 +37,7 @@ impl Listed {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        let key = |listed: &Self| listed.like.key().clone();
+        let key = |listed: &Self| listed.like.key();
         key(self) == key(other)
     }
 }

@@ -1,32 +1,34 @@
 //! The hot path: parse the secret, find its key, decide.
 
+mod at_once;
 mod decisions;
+mod posed;
 mod together;
 
 use std::{net::IpAddr, sync::Arc};
 
 use crate::domain::{
     caller::{Caller, Refused},
-    decision::{Decision, Denial, Examined, Inquiry, InvalidInquiry},
+    decision::{Decision, Denial, InvalidInquiry},
     fault::{Fault, Faults},
     limit::{CannotTell, Limiter, Verdict},
     live::LiveKey,
-    network::parse_address,
     ports::{Clock, FindKey, StoreError},
-    scope::ScopeSet,
+    scope::{Names, ScopeSet},
     secret::{Digest, Keyring},
     system::SystemScope,
     time::Timestamp,
     usage::{CountUses, LastUse, Outcome, Use},
 };
 
+pub use at_once::Calling;
 use decisions::Decisions;
+pub use posed::Posed;
+use posed::{Asked, Found, read};
 pub use together::{ANSWERS_BYTES_MAX, QUESTIONS_MAX};
 
 /// The most scopes that a request may need.
 pub const REQUIRED_SCOPES_MAX: usize = 100;
-/// The longest class of a request, in bytes.
-const CLASS_LENGTH_MAX: usize = 100;
 
 /// What a caller needs.
 const SCOPE: SystemScope = SystemScope::Introspect;
@@ -41,12 +43,6 @@ pub struct Introspection {
     decisions: Decisions,
 }
 
-/// A key as it was found.
-struct Found {
-    digest: Digest,
-    key: Arc<LiveKey>,
-}
-
 /// A request to decide, as it was sent.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
@@ -55,7 +51,7 @@ pub struct Question<'a> {
     /// The client's address. Empty: not known.
     pub client_ip: &'a str,
     /// The scopes that it needs.
-    pub required_scopes: &'a [String],
+    pub required_scopes: Names<'a>,
     /// The resource. Empty: none.
     pub resource: &'a str,
     /// The class for rate limits. Empty: by the scope.
@@ -84,17 +80,6 @@ pub struct Answer {
     pub verdict: Verdict,
     /// Since when changes may have been missed; none where the answer is of now.
     pub stale_since: Option<Timestamp>,
-}
-
-/// A question that makes sense, with the key that it is about.
-pub struct Posed<'a> {
-    question: Question<'a>,
-    inquiry: Inquiry<'a>,
-    /// None: the secret is none of ours, or not to be known of.
-    found: Option<Found>,
-    /// Whether the key can be used.
-    examined: Result<Examined<'a>, Denial>,
-    stale_since: Option<Timestamp>,
 }
 
 /// Why a question has no answer.
@@ -186,7 +171,7 @@ impl Introspection {
             let at = LastUse { time: self.clock.now(), address };
             let Found { digest, key } = found;
             let outcome = Outcome::from(denial);
-            uses.count(Use { key: &key.key().name, digest, outcome, at });
+            uses.count(Use { key: key.name(), digest, outcome, at });
         }
     }
 
@@ -204,10 +189,10 @@ impl Introspection {
         self.caller(secret, peer).await.map(|(caller, _)| caller)
     }
 
-    /// Whether this deployment made this secret, which nobody else can. Nothing is looked up: its
-    /// key may be revoked, and may be no caller's.
-    pub fn has_signed(&self, secret: &str) -> bool {
-        self.keyring.recognise(secret).is_some()
+    /// What to look a secret up by, where this deployment made it, which nobody else can. Nothing
+    /// is looked up: its key may be revoked, and may be no caller's.
+    pub fn recognise(&self, secret: &str) -> Option<Digest> {
+        self.keyring.recognise(secret).map(|recognised| recognised.digest)
     }
 
     /// Who makes a call, as of [`Introspection::authenticate`], and takes note that it does: of
@@ -232,15 +217,7 @@ impl Introspection {
         peer: Option<IpAddr>,
     ) -> Result<(Caller, Found), NotAuthenticated> {
         let (found, now) = self.find(secret).await?;
-        let works = |found: &Found| !found.key.is_replaced(now);
-        let found = found.filter(works).ok_or(NotAuthenticated::Invalid)?;
-        let denial = found.key.unusable(peer, now);
-        let caller = Caller::new(Arc::clone(&found.key)).ok_or(NotAuthenticated::Invalid)?;
-        match denial {
-            None => Ok((caller, found)),
-            Some(Denial::IpNotAllowed) => Err(NotAuthenticated::AddressNotAllowed),
-            Some(_) => Err(NotAuthenticated::Invalid),
-        }
+        found.ok_or(NotAuthenticated::Invalid)?.caller(peer, now)
     }
 
     /// Whether a caller may ask at all.
@@ -280,25 +257,22 @@ impl Introspection {
         caller: &Caller,
         question: Question<'a>,
     ) -> Result<Posed<'a>, IntrospectError> {
+        let asked = self.understand(caller, question)?;
+        let (found, now) = self.find(question.secret).await?;
+        Ok(asked.about(found, caller, now)?)
+    }
+
+    /// What can be told of a question before its key is known.
+    fn understand<'a>(
+        &self,
+        caller: &Caller,
+        question: Question<'a>,
+    ) -> Result<Asked<'a>, IntrospectError> {
         self.may_ask(caller)?;
         let mut faults = Faults::new();
         let client = read(&question, &mut faults);
         faults.finish().map_err(IntrospectError::Invalid)?;
-        let stale_since = self.keys.stale_since();
-        let (found, now) = self.find(question.secret).await?;
-        let found = found.filter(|found| caller.reach(SCOPE, &found.key.key().name).is_ok());
-        let inquiry = Inquiry {
-            client,
-            required_scopes: question.required_scopes,
-            resource: Some(question.resource).filter(|resource| !resource.is_empty()),
-            class: Some(question.class).filter(|class| !class.is_empty()),
-            without_hint: question.without_hint,
-        };
-        let examined = match &found {
-            Some(found) => found.key.examine(&inquiry, now)?,
-            None => Err(Denial::InvalidKey),
-        };
-        Ok(Posed { question, inquiry, found, examined, stale_since })
+        Ok(Asked { question, client, stale_since: self.keys.stale_since() })
     }
 
     /// The second step: takes what the question costs, and decides.
@@ -307,24 +281,11 @@ impl Introspection {
     ///
     /// [`IntrospectError::Limits`]: nothing was taken.
     pub async fn decide(&self, posed: &Posed<'_>) -> Result<Answer, IntrospectError> {
-        let Posed { question, inquiry, found, examined, stale_since } = posed;
-        let stale_since = *stale_since;
-        // Of a secret that a newer one replaced no more is said than of one that nobody has.
-        let known = found.as_ref().filter(|_| !matches!(examined, Err(Denial::InvalidKey)));
-        let Some(Found { key, .. }) = known else {
-            let presented = !question.secret.is_empty();
-            let decision = Denial::InvalidKey.into();
-            let (effective, verdict) = (ScopeSet::new(), Verdict::default());
-            return Ok(Answer { decision, effective, key: None, presented, verdict, stale_since });
+        let verdict = match posed.charge() {
+            Some(charge) => self.limiter.take(&charge).await?,
+            None => Verdict::default(),
         };
-        let (decision, verdict) = match examined {
-            Ok(examined) => self.within_limits(key, examined, question).await?,
-            Err(denial) => ((*denial).into(), Verdict::default()),
-        };
-        let effective =
-            if question.full { key.effective(inquiry, &decision) } else { ScopeSet::new() };
-        let key = Some(Arc::clone(key));
-        Ok(Answer { decision, effective, key, presented: true, verdict, stale_since })
+        Ok(posed.answer(verdict))
     }
 
     /// The last step: takes note that the key was used. Also where a newer secret had replaced
@@ -335,41 +296,4 @@ impl Introspection {
             self.count(found, answer.decision.denial, posed.inquiry.client);
         }
     }
-
-    /// What comes after it is known that the key can be used. Whoever asks for what it may not
-    /// have pays for it, too: so what is there cannot be found out by asking again and again.
-    async fn within_limits(
-        &self,
-        key: &LiveKey,
-        examined: &Examined<'_>,
-        question: &Question<'_>,
-    ) -> Result<(Decision, Verdict), CannotTell> {
-        let charge =
-            key.charge(key.class_of(examined), question.cost.unsigned_abs(), question.full);
-        if charge.is_free() {
-            return Ok((key.permit(examined), Verdict::default()));
-        }
-        let verdict = self.limiter.take(&charge).await?;
-        let decision = match verdict.wait {
-            None => key.permit(examined),
-            Some(_) => Denial::RateLimited.into(),
-        };
-        Ok((decision, verdict))
-    }
-}
-
-/// Notes what is wrong with a question whatever the key, and reads the address.
-fn read(question: &Question<'_>, faults: &mut Faults) -> Option<IpAddr> {
-    let client = match question.client_ip {
-        "" => None,
-        text => faults.take("client_ip", parse_address(text)),
-    };
-    faults.bound("required_scopes", question.required_scopes.len(), REQUIRED_SCOPES_MAX);
-    if question.class.len() > CLASS_LENGTH_MAX {
-        faults.note("class", format_args!("is longer than {CLASS_LENGTH_MAX} bytes"));
-    }
-    if question.cost < 0 {
-        faults.note("cost", "must not be negative");
-    }
-    client
 }

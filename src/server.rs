@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Request, Response};
@@ -23,10 +24,11 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use crate::back::Drained;
 use crate::config::ServerSettings;
+use crate::domain::identity::Presented;
 use crate::measure::Gauge;
 use crate::tls::Handshakes;
 use acceptor::Acceptor;
@@ -56,20 +58,39 @@ pub enum ServerError {
     FrontDied,
 }
 
-/// What the front serves: answers every request, and is cloned for each.
-pub trait Answers:
-    Service<
-        Request<Incoming>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
-    > + Clone
-    + Send
-    + 'static
-{
+/// A connection, as whoever answers its calls knows it.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// The address at its other end.
+    pub peer: SocketAddr,
+    /// When its streams must end.
+    pub leaving: Leaving,
+    /// What its client showed. None: nothing.
+    pub presented: Option<Arc<Presented>>,
 }
 
-impl<S> Answers for S where
+/// What the front serves: gives each connection who answers its calls. Each front thread has a clone.
+pub trait Serves: Clone + Send + 'static {
+    /// Who answers the calls of one connection.
+    type Calls: Answers;
+
+    /// For a connection that begins.
+    fn connection(&self, connected: Connected) -> Self::Calls;
+}
+
+/// Answers the calls of one connection, each in the name of a clone.
+pub trait Answers: Clone + Send + 'static {
+    /// Answers a call that came at this moment: what it waited since is time that its caller has waited.
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        arrived: Instant,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
+}
+
+/// A service that finds out of the extensions of its requests what connection they came by.
+impl<S> Serves for S
+where
     S: Service<
             Request<Incoming>,
             Response = Response<Body>,
@@ -77,8 +98,58 @@ impl<S> Answers for S where
             Future: Send + 'static,
         > + Clone
         + Send
-        + 'static
+        + 'static,
 {
+    type Calls = OfConnection<S>;
+
+    fn connection(&self, connected: Connected) -> OfConnection<S> {
+        OfConnection { service: self.clone(), connected }
+    }
+}
+
+/// A service, with the connection that its requests come by.
+#[derive(Debug, Clone)]
+pub struct OfConnection<S> {
+    service: S,
+    connected: Connected,
+}
+
+impl<S> Answers for OfConnection<S>
+where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+{
+    fn answer(
+        self,
+        mut request: Request<Incoming>,
+        arrived: Instant,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        self.connected.tell(&mut request, arrived);
+        async move {
+            let Ok(response) = self.service.oneshot(request).await;
+            response
+        }
+    }
+}
+
+impl Connected {
+    /// Puts what is known of a request, which came at this moment, among its extensions.
+    pub fn tell<B>(&self, request: &mut Request<B>, arrived: Instant) {
+        let Self { peer, leaving, presented } = self;
+        let extensions = request.extensions_mut();
+        extensions.insert(Peer(*peer));
+        extensions.insert(Arrived(arrived));
+        extensions.insert(leaving.clone());
+        if let Some(presented) = presented {
+            extensions.insert(Arc::clone(presented));
+        }
+    }
 }
 
 /// What becomes of a connection that is one too many.
@@ -112,7 +183,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// [`ServerError::Start`] before anything is accepted, [`ServerError::FrontDied`] at any time.
-pub async fn run<S: Answers>(
+pub async fn run<S: Serves>(
     listener: TcpListener,
     service: S,
     settings: &ServerSettings,

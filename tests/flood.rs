@@ -45,7 +45,7 @@ fn question(secret: &str) -> Question<'_> {
     Question {
         secret,
         client_ip: "",
-        required_scopes: &[],
+        required_scopes: Default::default(),
         resource: "",
         class: "",
         cost: 0,

@@ -232,8 +232,8 @@ impl Site {
     /// The key as decisions would see it here.
     fn live(&self, key: Stored<Key>, principal: Option<Stored<Principal>>) -> LiveKey {
         let policy = (self.workspace.value.policy.clone(), self.policy_revision);
-        let facts =
-            Facts { key, replaced: None, workspace: self.workspace.clone(), principal, policy };
+        let (workspace, principal) = (self.workspace.clone().into(), principal.map(Arc::new));
+        let facts = Facts { key, replaced: None, workspace, principal, policy };
         LiveKey::new(facts, Arc::clone(&self.policy))
     }
 }

@@ -90,11 +90,10 @@ impl Subjects {
     /// A key, its workspace, policy and principal. A principal that is not there counts too:
     /// it may come.
     pub fn of_key(key: &LiveKey) -> Self {
-        let record = key.key();
-        let name = Shard::of_name(&record.name.to_string());
-        let workspace = Shard::of_name(&record.name.parent().to_string());
-        let policy = Shard::of_name(&key.facts().policy.0.to_string());
-        let principal = record.owner().map(|owner| Shard::of_name(&owner.to_string()));
+        let name = Shard::of_name(&key.name().to_string());
+        let workspace = Shard::of_name(&key.name().parent().to_string());
+        let policy = Shard::of_name(&key.policy_name().to_string());
+        let principal = key.owner().map(|owner| Shard::of_name(&owner.to_string()));
         Self([name, workspace, policy, principal.unwrap_or(name)])
     }
 

@@ -8,11 +8,11 @@ use std::{
 
 use moka::sync::Cache;
 
-use super::{Stamp, Subjects};
+use super::{Stamp, Subjects, hot::Seconds};
 use crate::domain::{live::LiveKey, secret::Digest};
 
 /// How long an entry lives, whatever its stamp says.
-const AGE_MAX: Duration = Duration::from_mins(5);
+pub(super) const AGE_MAX: Duration = Duration::from_mins(5);
 /// Secrets that are kept as known to be of no key. Only who has the signing key makes more.
 const ABSENT_MAX: u64 = 16_384;
 /// About how many bytes moka takes for an entry: its node, its place in three lists and in the table.
@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) stamp: Stamp,
     /// What it rests on.
     pub(super) subjects: Subjects,
+    /// When it was made, which is before it was put in.
+    pub(super) since: Seconds,
 }
 
 /// Entries by digest. What is of no key is kept apart, so that it pushes out none that is.
@@ -48,6 +50,11 @@ impl Entries {
     pub(super) fn get(&self, digest: &Digest) -> Option<Entry> {
         let place = Place(*digest.as_bytes());
         self.keys.get(&place).or_else(|| self.absent.get(&place))
+    }
+
+    /// Takes note that a key is in use, where it is still kept.
+    pub(super) fn tell(&self, digest: &Digest) {
+        self.keys.get(&Place(*digest.as_bytes()));
     }
 
     /// May wait for a moment: not for the threads of the front.

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::entries::Entry;
-use crate::domain::{ports::StoreError, secret::Digest};
+use crate::domain::{live::LiveKey, ports::StoreError, secret::Digest};
 
 type Outcome = Option<Result<Entry, Arc<StoreError>>>;
 type Place = [u8; Digest::LEN];
@@ -19,8 +19,8 @@ pub(super) struct Loads(Mutex<HashMap<Place, watch::Receiver<Outcome>>>);
 
 /// How a question about a secret goes on.
 pub(super) enum Begun {
-    /// It is known by now.
-    Known(Entry),
+    /// It is known by now: the key, or that there is none.
+    Known(Option<Arc<LiveKey>>),
     /// With a read that another question began.
     Joined(Waiting),
     /// With a read that is now to be made.
@@ -48,15 +48,15 @@ impl Loads {
     pub(super) fn begin(
         self: &Arc<Self>,
         digest: &Digest,
-        known: impl FnOnce() -> Option<Entry>,
+        known: impl FnOnce() -> Option<Option<Arc<LiveKey>>>,
     ) -> Begun {
         let place = *digest.as_bytes();
         let mut open = self.open();
         if let Some(running) = open.get(&place) {
             return Begun::Joined(Waiting(running.clone()));
         }
-        if let Some(entry) = known() {
-            return Begun::Known(entry);
+        if let Some(key) = known() {
+            return Begun::Known(key);
         }
         let (tell, told) = watch::channel(None);
         open.insert(place, told.clone());

@@ -1,8 +1,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod at_hand;
 mod permit;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -10,12 +11,15 @@ use super::*;
 use crate::domain::{
     event::Revision,
     key::Key,
+    live::{Facts, Stored},
+    policy::{CompiledPolicy, KeyType, Policy, Scope},
     ports::{NewSecret, Write},
     secret::KeyVersion,
     time::Timestamp,
+    workspace::Workspace,
 };
 
-fn digest(number: u8) -> Digest {
+pub(super) fn digest(number: u8) -> Digest {
     Digest::from_bytes([number; Digest::LEN])
 }
 
@@ -23,9 +27,9 @@ fn stamp(revision: i64) -> Stamp {
     Stamp { incarnation: 0, revision: Revision(revision) }
 }
 
-/// A write that gives the key of this number a secret of the same number.
-fn write(number: u8) -> Write {
-    let key = Key {
+/// The key of this number.
+pub(super) fn record(number: u8) -> Key {
+    Key {
         name: format!("workspaces/w/keys/k{number}").parse().unwrap(),
         title: "k".parse().unwrap(),
         key_type: "api".into(),
@@ -38,13 +42,45 @@ fn write(number: u8) -> Write {
         labels: [].into(),
         minting_key: None,
         revoke_time: None,
+    }
+}
+
+/// A key as of a revision, with all that it rests on.
+pub(super) fn key(record: Key, revision: i64) -> LiveKey {
+    static POLICY: LazyLock<Arc<CompiledPolicy>> = LazyLock::new(|| {
+        let policy = Policy {
+            scopes: vec![Scope { name: "read".into(), ..Scope::default() }],
+            key_types: vec![KeyType { name: "api".into(), ..KeyType::default() }],
+            ..Policy::default()
+        };
+        Arc::new(CompiledPolicy::restore(policy).unwrap())
+    });
+    let workspace = Workspace {
+        name: "workspaces/w".parse().unwrap(),
+        title: "w".parse().unwrap(),
+        policy: "policies/p".parse().unwrap(),
+        plan: String::new(),
+        suspended: false,
     };
+    let time = Timestamp::from_micros(1);
+    let policy = (workspace.policy.clone(), Revision(0));
+    let first =
+        Stored { value: workspace, revision: Revision(0), create_time: time, update_time: time };
+    let key = Stored { revision: Revision(revision), ..first.with(record) };
+    let facts =
+        Facts { key, replaced: None, workspace: first.into(), principal: None, policy };
+    LiveKey::new(facts, Arc::clone(&POLICY))
+}
+
+/// A write that gives the key of this number a secret of the same number.
+fn write(number: u8) -> Write {
     let (version, older_until) = (KeyVersion::FIRST, Timestamp::MIN);
-    Write::Key(key, None, Some(NewSecret { digest: digest(number), version, older_until }))
+    let secret = NewSecret { digest: digest(number), version, older_until };
+    Write::Key(record(number), None, Some(secret))
 }
 
 /// What rests on that secret.
-fn subjects(number: u8) -> Subjects {
+pub(super) fn subjects(number: u8) -> Subjects {
     Subjects::of_digest(&digest(number))
 }
 

@@ -305,7 +305,7 @@ fn like_a_key(Entry { scopes, workspaces }: Entry, policy: &Arc<CompiledPolicy>)
     };
     let (revision, time) = (Revision::default(), Timestamp::MIN);
     let key = Stored { value: key, revision, create_time: time, update_time: time };
-    let workspace = key.with(system::workspace());
+    let workspace = key.with(system::workspace()).into();
     let policy_name = (system::policy_name(), revision);
     LiveKey::new(
         Facts { key, replaced: None, workspace, principal: None, policy: policy_name },

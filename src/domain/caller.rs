@@ -47,7 +47,7 @@ pub enum Refused {
 impl Caller {
     /// The caller whose key this is; nothing for a key of another workspace.
     pub fn new(key: Arc<LiveKey>) -> Option<Self> {
-        (key.key().name.workspace == Id::system()).then_some(Self {
+        (key.name().workspace == Id::system()).then_some(Self {
             key,
             certified: None,
             patience: None,
@@ -94,7 +94,7 @@ impl Caller {
     pub fn name(&self) -> String {
         match &self.certified {
             Some(certified) => certified.identity.to_string(),
-            None => self.key.key().name.to_string(),
+            None => self.key.name().to_string(),
         }
     }
 
@@ -105,7 +105,7 @@ impl Caller {
     ///
     /// Where the key is one of a caller, and broader.
     pub fn may_handle(&self, key: &LiveKey) -> Result<(), Refused> {
-        if key.key().name.workspace != Id::system() {
+        if key.name().workspace != Id::system() {
             return Ok(());
         }
         let fields = self.key.exceeded_by(key);
@@ -123,8 +123,7 @@ impl Caller {
     ///
     /// Where it has not.
     pub fn require(&self, scope: SystemScope) -> Result<(), Refused> {
-        let held =
-            self.number(scope).is_some_and(|number| self.key.scopes_anywhere().contains(number));
+        let held = self.number(scope).is_some_and(|number| self.key.holds_somewhere(number));
         if held { Ok(()) } else { Err(Refused::ScopeMissing(scope)) }
     }
 
@@ -134,6 +133,9 @@ impl Caller {
     ///
     /// Where it has the scope nowhere, or not there.
     pub fn reach(&self, scope: SystemScope, name: &impl Display) -> Result<(), Refused> {
+        if self.number(scope).is_some_and(|number| self.key.holds_everywhere(number)) {
+            return Ok(());
+        }
         self.require(scope)?;
         let name = name.to_string();
         let reached = match Path::parse(&self.key.policy().document().resources, &name) {

@@ -4,12 +4,14 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::{
     key::KeyState,
     live::LiveKey,
     policy::{UnmatchedResource, compiled::unknown},
     resource::{InvalidPath, Path},
-    scope::{ScopeId, ScopeSet},
+    scope::{Names, ScopeId, ScopeSet},
     time::Timestamp,
 };
 
@@ -19,7 +21,7 @@ pub struct Inquiry<'a> {
     /// The client's address. None: not known.
     pub client: Option<IpAddr>,
     /// The scopes that the request needs, all of them.
-    pub required_scopes: &'a [String],
+    pub required_scopes: Names<'a>,
     /// The resource that it is about. None: none.
     pub resource: Option<&'a str>,
     /// The class that rate limits count it in. None: that of its first required scope.
@@ -31,7 +33,8 @@ pub struct Inquiry<'a> {
 /// An inquiry about a key that can be used, read by its policy.
 #[derive(Debug)]
 pub struct Examined<'a> {
-    required: Vec<ScopeId>,
+    /// Few, nearly always.
+    required: SmallVec<[ScopeId; 4]>,
     resource: Option<Path<'a>>,
     class: Option<&'a str>,
 }
@@ -159,12 +162,12 @@ impl LiveKey {
         examined.class.or_else(of_scope).unwrap_or_default()
     }
 
-    fn numbered(&self, inquiry: &Inquiry<'_>) -> Result<Vec<ScopeId>, InvalidInquiry> {
+    fn numbered(&self, inquiry: &Inquiry<'_>) -> Result<SmallVec<[ScopeId; 4]>, InvalidInquiry> {
         let policy = self.policy();
-        let number = |name: &String| {
+        let number = |name: &str| {
             policy.scope(name).ok_or_else(|| {
                 let nearest = if inquiry.without_hint { None } else { policy.nearest_scope(name) };
-                let (scope, nearest) = (name.clone(), nearest.map(str::to_owned));
+                let (scope, nearest) = (name.to_owned(), nearest.map(str::to_owned));
                 InvalidInquiry::UnknownScope { scope, nearest }
             })
         };
@@ -173,7 +176,7 @@ impl LiveKey {
 
     /// Whether the key cannot be used at all, by this client, now.
     pub fn unusable(&self, client: Option<IpAddr>, now: Timestamp) -> Option<Denial> {
-        match self.key().state(now) {
+        match self.state(now) {
             KeyState::Revoked => return Some(Denial::Revoked),
             KeyState::Expired => return Some(Denial::Expired),
             KeyState::Active => {}
@@ -181,10 +184,7 @@ impl LiveKey {
         if !self.is_enabled() {
             return Some(Denial::Disabled);
         }
-        let networks = &self.key().allowed_cidrs;
-        let permitted =
-            networks.is_empty() || client.is_some_and(|client| networks.permits(client));
-        (!permitted).then_some(Denial::IpNotAllowed)
+        (!self.permits(client)).then_some(Denial::IpNotAllowed)
     }
 
     /// Decides what is asked of a key that can be used.

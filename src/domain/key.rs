@@ -68,13 +68,7 @@ impl Key {
 
     /// Whether it works at `now`, as far as the key alone tells.
     pub fn state(&self, now: Timestamp) -> KeyState {
-        if self.revoke_time.is_some() {
-            KeyState::Revoked
-        } else if self.expire_time.is_some_and(|end| now >= end) {
-            KeyState::Expired
-        } else {
-            KeyState::Active
-        }
+        KeyState::new(self.revoke_time, self.expire_time, now)
     }
 }
 
@@ -96,6 +90,23 @@ pub enum KeyState {
     Expired,
     /// It was ended, for ever.
     Revoked,
+}
+
+impl KeyState {
+    /// That at `now` of a key which was ended then, and whose time is over then.
+    pub fn new(
+        revoke_time: Option<Timestamp>,
+        expire_time: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        if revoke_time.is_some() {
+            Self::Revoked
+        } else if expire_time.is_some_and(|end| now >= end) {
+            Self::Expired
+        } else {
+            Self::Active
+        }
+    }
 }
 
 /// When a key is to stop working, as it was asked for.

@@ -103,11 +103,10 @@ impl LiveKey {
     /// workspace's where it has none or the policy lost it, and of the ceiling in the
     /// workspace's plan. A cost of 0 is 1. `tells`: whether it is to be said what is left.
     pub fn charge(&self, class: &str, cost: u64, tells: bool) -> Charge<'_> {
-        let key = self.key();
-        let common = self.policy().plan(&self.facts().workspace.value.plan);
-        let own = self.policy().plan(&key.plan).or(common);
+        let common = self.policy().plan(&self.workspace().plan);
+        let own = self.policy().plan(self.plan()).or(common);
         Charge {
-            key: &key.name,
+            key: self.name(),
             key_limits: of_class(own.map(|plan| &*plan.key_limits), class),
             workspace_limits: of_class(common.map(|plan| &*plan.workspace_limits), class),
             cost: cost.max(1),

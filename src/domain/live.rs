@@ -1,17 +1,20 @@
 //! A key as decisions need it: joined with its workspace, principal and policy,
 //! patterns parsed, scopes numbered.
 
+mod record;
 mod size;
 mod within;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
+pub use record::Told;
 pub(super) use size::block;
 
 use super::{
     event::Revision,
-    key::Key,
-    name::PolicyName,
+    key::{Key, KeyState},
+    name::{KeyName, PolicyName, PrincipalName},
+    network::Ranges,
     policy::CompiledPolicy,
     principal::Principal,
     resource::{Grammar, Path, Pattern},
@@ -19,6 +22,7 @@ use super::{
     time::Timestamp,
     workspace::Workspace,
 };
+use record::Record;
 
 /// A value with what the log says of its last change.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,30 +61,43 @@ pub struct Facts {
     pub key: Stored<Key>,
     /// From when on the secret no longer works, because a newer one replaced it.
     pub replaced: Option<Timestamp>,
-    /// Where the key is.
-    pub workspace: Stored<Workspace>,
-    /// Who owns it.
-    pub principal: Option<Stored<Principal>>,
+    /// Where the key is. One for all keys of a workspace that are kept.
+    pub workspace: Arc<Stored<Workspace>>,
+    /// Who owns it. One for all keys of a principal that are kept.
+    pub principal: Option<Arc<Stored<Principal>>>,
     /// The name of the policy, and the event that changed it last.
     pub policy: (PolicyName, Revision),
 }
 
-/// Facts, compiled.
+/// Facts, compiled: what decisions need first, what is shared with other keys behind pointers,
+/// and the rest of the record in one block of memory.
 #[derive(Debug)]
 pub struct LiveKey {
-    facts: Facts,
+    revision: Revision,
+    replaced: Option<Timestamp>,
+    expire_time: Option<Timestamp>,
+    revoke_time: Option<Timestamp>,
+    is_enabled: bool,
+    /// About how many bytes of memory it takes.
+    size: u32,
     policy: Arc<CompiledPolicy>,
     /// perms(role) ∩ the scopes granted on all resources.
     everywhere: ScopeSet,
-    /// perms(role) ∩ the scopes granted on some.
-    somewhere: Vec<(Pattern, ScopeSet)>,
+    /// perms(role) ∩ the scopes granted on some; each pattern once.
+    somewhere: Box<[(Pattern, ScopeSet)]>,
     constraint: Bound,
     confinement: Bound,
+    networks: Ranges,
+    name: KeyName,
+    workspace: Arc<Stored<Workspace>>,
+    principal: Option<Arc<Stored<Principal>>>,
+    policy_stamp: (PolicyName, Revision),
+    record: Stored<Record>,
 }
 
 /// Patterns outside which nothing is reached; or no such bound.
 #[derive(Debug)]
-struct Bound(Option<Vec<Pattern>>);
+struct Bound(Option<Box<[Pattern]>>);
 
 impl Bound {
     /// The bound that a list means. A pattern that the grammar no longer reads
@@ -92,7 +109,7 @@ impl Bound {
 
     fn admits(&self, resource: Option<&Path<'_>>) -> bool {
         let inside =
-            |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.matches(resource));
+            |patterns: &Box<[Pattern]>| patterns.iter().any(|pattern| pattern.matches(resource));
         self.0.as_ref().is_none_or(inside)
     }
 }
@@ -107,32 +124,119 @@ impl LiveKey {
             Some(ceiling) => set.intersection(ceiling),
             None => set.clone(),
         };
+        let Facts { key, replaced, workspace, principal, policy: policy_stamp } = facts;
         let mut everywhere = ScopeSet::new();
-        let mut somewhere = Vec::new();
-        for grant in &facts.key.value.grants {
+        let mut somewhere: Vec<(Pattern, ScopeSet)> = Vec::new();
+        for grant in &key.value.grants {
             let Some(closure) = policy.closure(&grant.scope) else { continue };
-            match &grant.resource {
-                None => _ = everywhere.extend(&under(closure)),
-                Some(text) => {
+            let Some(text) = &grant.resource else {
+                everywhere.extend(&under(closure));
+                continue;
+            };
+            let same = somewhere.iter_mut().find(|(pattern, _)| pattern.as_str() == text);
+            match same {
+                Some((_, scopes)) => _ = scopes.extend(&under(closure)),
+                None => {
                     let pattern = Pattern::parse(grammar, text).ok();
                     somewhere.extend(pattern.map(|pattern| (pattern, under(closure))));
                 }
             }
         }
-        let constraint = Bound::new(grammar, &facts.key.value.constraint);
-        let confined = facts.principal.as_ref().map(|principal| &*principal.value.confined_to);
+        let constraint = Bound::new(grammar, &key.value.constraint);
+        let confined = principal.as_ref().map(|principal| &*principal.value.confined_to);
         let confinement = Bound::new(grammar, confined.unwrap_or_default());
-        Self { everywhere, somewhere, constraint, confinement, policy, facts }
+        let mut name = key.value.name.clone();
+        if name.workspace == workspace.value.name.workspace {
+            // The same text, and one block of memory for all keys of the workspace.
+            name.workspace = workspace.value.name.workspace.clone();
+        }
+        let live = Self {
+            revision: newest(&key, &workspace, principal.as_deref(), policy_stamp.1),
+            replaced,
+            expire_time: key.value.expire_time,
+            revoke_time: key.value.revoke_time,
+            is_enabled: is_enabled(&workspace.value, principal.as_deref()),
+            size: 0,
+            everywhere,
+            somewhere: somewhere.into(),
+            constraint,
+            confinement,
+            networks: key.value.allowed_cidrs.ranges(),
+            name,
+            workspace,
+            principal,
+            policy_stamp,
+            record: key.with(Record::new(&key.value, &policy)),
+            policy,
+        };
+        Self { size: u32::try_from(live.measured()).unwrap_or(u32::MAX), ..live }
     }
 
-    /// What it was made of.
-    pub fn facts(&self) -> &Facts {
-        &self.facts
+    /// What it was made of, put together again: not for the path of every request.
+    pub fn facts(&self) -> Facts {
+        Facts {
+            key: self.record.with(self.key()),
+            replaced: self.replaced,
+            workspace: Arc::clone(&self.workspace),
+            principal: self.principal.clone(),
+            policy: self.policy_stamp.clone(),
+        }
     }
 
-    /// The key's record.
-    pub fn key(&self) -> &Key {
-        &self.facts.key.value
+    /// The key's record, put together again: not for the path of every request.
+    pub fn key(&self) -> Key {
+        let told = self.told();
+        Key {
+            name: self.name.clone(),
+            // They were parsed before they were packed.
+            title: told.title.parse().unwrap_or_default(),
+            key_type: told.key_type.to_owned(),
+            principal: told.principal.parse().ok(),
+            grants: told.grants_owned(),
+            constraint: told.constraint().map(str::to_owned).collect(),
+            allowed_cidrs: told.allowed_cidrs(),
+            expire_time: self.expire_time,
+            plan: told.plan.to_owned(),
+            labels: told.labels_owned(),
+            minting_key: told.minting_key.parse().ok(),
+            revoke_time: self.revoke_time,
+        }
+    }
+
+    /// The key's record without what has a method of its own, read where it is.
+    pub fn told(&self) -> Told<'_> {
+        self.record.value.told(&self.policy)
+    }
+
+    /// The key's name.
+    pub fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// Its owner's name.
+    pub fn owner(&self) -> Option<PrincipalName> {
+        let principal = self.told().principal.parse().ok()?;
+        Some(PrincipalName { workspace: self.name.workspace.clone(), principal })
+    }
+
+    /// The key's own plan. Empty: the workspace's.
+    pub fn plan(&self) -> &str {
+        self.record.value.plan()
+    }
+
+    /// From when on it no longer works. None: never.
+    pub fn expire_time(&self) -> Option<Timestamp> {
+        self.expire_time
+    }
+
+    /// Where it is.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace.value
+    }
+
+    /// The name of the policy that it follows.
+    pub fn policy_name(&self) -> &PolicyName {
+        &self.policy_stamp.0
     }
 
     /// The policy that it follows.
@@ -140,24 +244,35 @@ impl LiveKey {
         &self.policy
     }
 
+    /// From when on its secret, the one that it was found by, no longer works. None: for ever.
+    pub fn replaced(&self) -> Option<Timestamp> {
+        self.replaced
+    }
+
     /// Whether its secret, the one that it was found by, was replaced.
     pub fn is_replaced(&self, now: Timestamp) -> bool {
-        self.facts.replaced.is_some_and(|end| now >= end)
+        self.replaced.is_some_and(|end| now >= end)
+    }
+
+    /// Whether it works at `now`, as far as the key alone tells.
+    pub fn state(&self, now: Timestamp) -> KeyState {
+        KeyState::new(self.revoke_time, self.expire_time, now)
     }
 
     /// Whether its workspace and its principal let its keys work. A version that knows of no
     /// deletion may enable a principal that was deleted: its keys stay without one.
     pub fn is_enabled(&self) -> bool {
-        let disabled = |Stored { value, .. }: &Stored<Principal>| value.disabled || value.deleted;
-        !self.facts.workspace.value.suspended
-            && !self.facts.principal.as_ref().is_some_and(disabled)
+        self.is_enabled
+    }
+
+    /// Whether a client may use it from there. None: it is not known from where.
+    pub fn permits(&self, client: Option<IpAddr>) -> bool {
+        self.networks.is_empty() || client.is_some_and(|client| self.networks.permits(client))
     }
 
     /// The newest change that it rests on.
     pub fn revision(&self) -> Revision {
-        let principal = self.facts.principal.as_ref().map(|principal| principal.revision);
-        let joined = self.facts.workspace.revision.max(self.facts.policy.1);
-        self.facts.key.revision.max(joined).max(principal.unwrap_or_default())
+        self.revision
     }
 
     /// Whether the resource is inside what the key and its principal are bound to.
@@ -172,6 +287,19 @@ impl LiveKey {
             scopes.contains(scope) && pattern.matches(resource)
         };
         self.everywhere.contains(scope) || self.somewhere.iter().any(here)
+    }
+
+    /// Whether it may do this on some resource.
+    pub fn holds_somewhere(&self, scope: ScopeId) -> bool {
+        self.everywhere.contains(scope)
+            || self.somewhere.iter().any(|(_, scopes)| scopes.contains(scope))
+    }
+
+    /// Whether it may do this on all resources there are.
+    pub fn holds_everywhere(&self, scope: ScopeId) -> bool {
+        self.everywhere.contains(scope)
+            && self.constraint.0.is_none()
+            && self.confinement.0.is_none()
     }
 
     /// What it may do on the resource: perms(role) ∩ scopes(key), where a pattern matches.
@@ -193,4 +321,19 @@ impl LiveKey {
         }
         scopes
     }
+}
+
+fn newest(
+    key: &Stored<Key>,
+    workspace: &Stored<Workspace>,
+    principal: Option<&Stored<Principal>>,
+    policy: Revision,
+) -> Revision {
+    let principal = principal.map(|principal| principal.revision).unwrap_or_default();
+    key.revision.max(workspace.revision).max(policy).max(principal)
+}
+
+fn is_enabled(workspace: &Workspace, principal: Option<&Stored<Principal>>) -> bool {
+    let disabled = |Stored { value, .. }: &Stored<Principal>| value.disabled || value.deleted;
+    !workspace.suspended && !principal.is_some_and(disabled)
 }

@@ -1,7 +1,7 @@
 //! Identifiers and the resource names made of them (AIP-122), and the titles
 //! that people read. Identifiers are compared bytewise, titles never.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization as _;
@@ -16,10 +16,10 @@ pub const TITLE_LENGTH_MAX: usize = 100;
 const ECHO_LENGTH_MAX: usize = 80;
 
 /// The last part of a resource name: 1 to 63 of `a-z 0-9 -`, beginning and ending
-/// with a letter or digit.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Id(String);
+/// with a letter or digit. Its text is shared by all that were cloned of it: a workspace is in the
+/// names of a million keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(Arc<str>);
 
 /// Why a text is no identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,14 +39,14 @@ impl FromStr for Id {
             && bytes.iter().copied().all(inner)
             && outer(bytes.first())
             && outer(bytes.last());
-        fits.then(|| Self(text.to_owned())).ok_or(InvalidId)
+        fits.then(|| Self(text.into())).ok_or(InvalidId)
     }
 }
 
 impl Id {
     /// The identifier of what is built in, `system`.
     pub fn system() -> Self {
-        Self("system".to_owned())
+        Self("system".into())
     }
 
     /// The text of it.
@@ -58,6 +58,12 @@ impl Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

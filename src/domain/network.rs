@@ -3,6 +3,7 @@
 //! Every address has one spelling that is read here: what other parsers take to mean different
 //! things (leading zeros, host bits, zones, IPv4 dressed as IPv6) is refused with the reason.
 
+mod ranges;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use ranges::Ranges;
 
 /// Bits of an IPv6 address in front of an IPv4 address mapped into it (RFC 4291 §2.5.5.2).
 const MAPPED_BITS: u8 = 96;
@@ -125,6 +128,11 @@ impl Cidr {
         self.0.prefix_len() == 0
     }
 
+    /// The network, without host bits that it may have. To be given none that is mapped.
+    pub(in crate::domain) fn of(network: IpNet) -> Self {
+        Self(network.trunc())
+    }
+
     /// The network.
     #[must_use]
     pub const fn network(&self) -> IpNet {
@@ -193,15 +201,10 @@ impl AllowedNetworks {
         if faults.is_empty() { Ok(Self(networks)) } else { Err(faults) }
     }
 
-    /// Whether a client at `address` may use the key.
-    ///
-    /// IPv4 and IPv6 networks are independent; an IPv4-mapped address is its IPv4 address. What
-    /// to do about a client whose address is unknown is for the decision: refuse, unless
-    /// [`AllowedNetworks::is_empty`].
+    /// What they permit together, to be asked often.
     #[must_use]
-    pub fn permits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.is_empty() || self.0.iter().any(|cidr| cidr.0.contains(&address))
+    pub fn ranges(&self) -> Ranges {
+        self.iter().collect()
     }
 
     /// Whether there is no restriction.
@@ -225,6 +228,12 @@ impl AllowedNetworks {
     /// The entries that hold every address of their family: legal, and worth a warning.
     pub fn wildcards(&self) -> impl Iterator<Item = Cidr> {
         self.iter().filter(Cidr::is_wildcard)
+    }
+}
+
+impl FromIterator<Cidr> for AllowedNetworks {
+    fn from_iter<I: IntoIterator<Item = Cidr>>(networks: I) -> Self {
+        Self(networks.into_iter().collect())
     }
 }
 

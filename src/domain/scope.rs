@@ -1,6 +1,8 @@
 //! Scopes as numbers: once a policy is compiled, whether a key holds a scope is
 //! the test of one bit.
 
+use smallvec::SmallVec;
+
 /// The longest name of a scope, in bytes.
 pub const NAME_LENGTH_MAX: usize = 100;
 /// What [`is_name`] asks of the characters of a name, as a regular expression.
@@ -22,9 +24,63 @@ impl ScopeId {
     }
 }
 
+/// Names as whoever asks has them: each on its own, or within what was sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// Each on its own.
+    Own(&'a [String]),
+    /// Within something else.
+    Within(&'a [&'a str]),
+}
+
+impl<'a> Names<'a> {
+    /// How many there are.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Own(names) => names.len(),
+            Self::Within(names) => names.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each, in their order.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let (own, within) = match self {
+            Self::Own(names) => (names, &[][..]),
+            Self::Within(names) => (&[][..], names),
+        };
+        own.iter().map(String::as_str).chain(within.iter().copied())
+    }
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Self::Own(&[])
+    }
+}
+
+impl<'a> From<&'a [String]> for Names<'a> {
+    fn from(names: &'a [String]) -> Self {
+        Self::Own(names)
+    }
+}
+
+impl<'a> From<&'a Vec<String>> for Names<'a> {
+    fn from(names: &'a Vec<String>) -> Self {
+        Self::Own(names)
+    }
+}
+
+/// Sets of the first 128 scopes of a policy need no memory beside their own.
+const WORDS: usize = 2;
+
 /// A set of the scopes of one policy. Sets of different policies do not mix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScopeSet(Vec<u64>);
+pub struct ScopeSet(SmallVec<[u64; WORDS]>);
 
 impl ScopeSet {
     /// The set without scopes.
@@ -95,9 +151,9 @@ impl ScopeSet {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// How many bytes its bits take.
+    /// How many bytes of memory it owns.
     pub fn size(&self) -> usize {
-        size_of_val(&*self.0)
+        if self.0.spilled() { self.0.capacity() * size_of::<u64>() } else { 0 }
     }
 
     /// Its scopes, in the policy's order.

@@ -6,11 +6,12 @@ use std::{
     future::Future,
     net::IpAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use subtle::ConstantTimeEq as _;
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
@@ -20,10 +21,10 @@ use crate::{
     domain::{
         caller::Caller,
         identity::{Identity, Presented},
-        secret::Secret,
+        secret::{Digest, Secret},
     },
-    introspect::{Introspection, NotAuthenticated},
-    server::Peer,
+    introspect::{Calling, Introspection, NotAuthenticated},
+    server::{Connected, Peer},
 };
 
 /// A service behind the check of its caller, whose credentials it finds in the request's
@@ -49,7 +50,7 @@ impl Knows {
     /// up; whether it may call is decided later.
     pub(super) fn may_know<B>(&self, request: &Request<B>) -> bool {
         match Credentials::of(request, self.clone()) {
-            Ok(Credentials::Secret(secret, _, keys)) => keys.has_signed(secret.as_str()),
+            Ok(Credentials::Secret(secret, _, keys)) => keys.recognise(secret.as_str()).is_some(),
             Ok(Credentials::Certificate(presented, callers)) => callers.caller(&presented).is_ok(),
             Err(_) => false,
         }
@@ -106,6 +107,47 @@ where
     }
 }
 
+/// Which secret the calls of a connection came with last, and what it is looked up by: whether this
+/// deployment made it is asked once, not of each call. Whether its key works is asked of each.
+#[derive(Default)]
+pub(super) struct Remembered(Mutex<Option<(Secret, Digest)>>);
+
+impl Remembered {
+    fn digest(&self, secret: &str, keys: &Introspection) -> Option<Digest> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // In the same time wherever they differ: behind a proxy, strangers share a connection.
+        if let Some((same, digest)) = &*last
+            && bool::from(same.as_str().as_bytes().ct_eq(secret.as_bytes()))
+        {
+            return Some(Digest::from_bytes(*digest.as_bytes()));
+        }
+        let digest = keys.recognise(secret)?;
+        let same = Digest::from_bytes(*digest.as_bytes());
+        *last = Some((Secret::new(secret.to_owned()), digest));
+        Some(same)
+    }
+}
+
+impl Knows {
+    /// The call of a request with these headers, where who makes it is at hand and may call.
+    pub(super) fn calling(
+        &self,
+        headers: &HeaderMap,
+        connected: &Connected,
+        remembered: &Remembered,
+    ) -> Option<Calling> {
+        if let Some(secret) = bearer(headers) {
+            let digest = remembered.digest(secret, &self.keys)?;
+            return self.keys.calling(&digest, Some(connected.peer.ip()));
+        }
+        if headers.contains_key(AUTHORIZATION) {
+            return None;
+        }
+        let (callers, presented) = self.certificates.as_ref().zip(connected.presented.as_ref())?;
+        callers.caller(presented).ok().map(Calling::certified)
+    }
+}
+
 /// What a caller is known by.
 #[derive(Clone)]
 pub(super) enum Credentials {
@@ -153,6 +195,25 @@ impl Credentials {
                 tracing::debug!(identities, %error, "a caller is not known by its certificate");
                 error.into()
             }),
+        }
+    }
+
+    /// What their secret is looked up by, where it is one that this deployment made.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Secret(secret, _, keys) => keys.recognise(secret.as_str()),
+            Self::Certificate(..) => None,
+        }
+    }
+
+    /// A call that is made with them, where who makes it is at hand and may call. It is not
+    /// counted yet. `digest`: that of their secret.
+    pub(super) fn calling(&self, digest: Option<&Digest>) -> Option<Calling> {
+        match self {
+            Self::Secret(_, peer, keys) => keys.calling(digest?, *peer),
+            Self::Certificate(presented, callers) => {
+                callers.caller(presented).ok().map(Calling::certified)
+            }
         }
     }
 

@@ -25,16 +25,18 @@ const IN_A_ROW_MAX: usize = 32;
 /// Of so many that make no sense it is said what may be meant, which takes long to find.
 const HINTS_MAX: usize = 5;
 
-/// Waits for all of them, some at once, and gives what comes of each in their order; or for none
-/// any more once one breaks it off. After some in a row it waits for `turn`.
-async fn all<V, E, W, T>(works: Vec<W>, turn: &impl Fn() -> T) -> Result<Vec<V>, E>
+/// Waits for all of them, some at once, and gives what comes of each; or for none any more once one
+/// breaks it off. After some in a row it waits for `turn`.
+async fn all<V, E, W, T>(
+    works: Vec<(usize, W)>,
+    turn: &impl Fn() -> T,
+) -> Result<Vec<(usize, V)>, E>
 where
     W: Future<Output = ControlFlow<E, V>>,
     T: Future<Output = ()>,
 {
     let count = works.len();
-    let placed = works.into_iter().enumerate();
-    let placed = placed.map(|(place, work)| async move { (place, work.await) });
+    let placed = works.into_iter().map(|(place, work)| async move { (place, work.await) });
     let mut ending = pin!(iter(placed.collect::<Vec<_>>()).buffer_unordered(AT_ONCE));
     let mut ended = Vec::with_capacity(count);
     while let Some((place, end)) = ending.next().await {
@@ -46,7 +48,35 @@ where
             turn().await;
         }
     }
-    ended.sort_unstable_by_key(|(place, _)| *place);
+    Ok(ended)
+}
+
+/// What comes of each, in their order: without waiting where it can be, and then of the others.
+/// After some in a row it waits for `turn`.
+async fn each<'a, Q, V, E, W, T>(
+    questions: &'a [Q],
+    at_once: impl Fn(&'a Q) -> Option<V>,
+    later: impl Fn(&'a Q) -> W,
+    turn: &impl Fn() -> T,
+) -> Result<Vec<V>, E>
+where
+    W: Future<Output = ControlFlow<E, V>>,
+    T: Future<Output = ()>,
+{
+    let (mut ended, mut left) = (Vec::with_capacity(questions.len()), Vec::new());
+    for (place, question) in questions.iter().enumerate() {
+        match at_once(question) {
+            Some(value) => ended.push((place, value)),
+            None => left.push((place, later(question))),
+        }
+        if (place + 1).is_multiple_of(IN_A_ROW_MAX) {
+            turn().await;
+        }
+    }
+    if !left.is_empty() {
+        ended.extend(all(left, turn).await?);
+        ended.sort_unstable_by_key(|(place, _)| *place);
+    }
     Ok(ended.into_iter().map(|(_, value)| value).collect())
 }
 
@@ -70,19 +100,17 @@ impl Introspection {
         self.check_all(caller, questions)?;
         let posed = self.pose_all(caller, questions, &turn).await?;
         check_size(&posed, &turn).await?;
-        let (tell, mut deciding) = (&tell, Vec::with_capacity(posed.len()));
-        for posed in &posed {
-            deciding.push(async move {
-                match self.decide(posed).await {
-                    Ok(answer) => {
-                        self.conclude(posed, &answer);
-                        ControlFlow::Continue(tell(&answer, &posed.question))
-                    }
-                    Err(error) => ControlFlow::Break(error),
-                }
-            });
-        }
-        all(deciding, &turn).await
+        let conclude = |posed: &Posed<'_>, answer: &Answer| {
+            self.conclude(posed, answer);
+            tell(answer, &posed.question)
+        };
+        let conclude = &conclude;
+        let at_once = |posed| Some(conclude(posed, &self.decide_at_once(posed)?));
+        let later = async |posed| match self.decide(posed).await {
+            Ok(answer) => ControlFlow::Continue(conclude(posed, &answer)),
+            Err(error) => ControlFlow::Break(error),
+        };
+        each(&posed, at_once, later, &turn).await
     }
 
     /// The questions with their keys, where all make sense.
@@ -92,18 +120,14 @@ impl Introspection {
         questions: &[Question<'a>],
         turn: &impl Fn() -> T,
     ) -> Result<Vec<Posed<'a>>, IntrospectError> {
-        let mut posing = Vec::with_capacity(questions.len());
-        for question in questions {
-            let question = Question { without_hint: true, ..*question };
-            posing.push(async move {
-                match self.pose(caller, question).await {
-                    Ok(posed) => ControlFlow::Continue(Ok(posed)),
-                    Err(IntrospectError::Inquiry(error)) => ControlFlow::Continue(Err(error)),
-                    Err(error) => ControlFlow::Break(error),
-                }
-            });
-        }
-        let outcomes = all(posing, turn).await?;
+        let without_hint = |question: &Question<'a>| Question { without_hint: true, ..*question };
+        let at_once = |question| self.pose_at_once(caller, without_hint(question)).map(Ok);
+        let later = async |question| match self.pose(caller, without_hint(question)).await {
+            Ok(posed) => ControlFlow::Continue(Ok(posed)),
+            Err(IntrospectError::Inquiry(error)) => ControlFlow::Continue(Err(error)),
+            Err(error) => ControlFlow::Break(error),
+        };
+        let outcomes = each(questions, at_once, later, turn).await?;
         let mut posed = Vec::with_capacity(outcomes.len());
         let mut senseless: Vec<(usize, InvalidInquiry)> = Vec::new();
         for (place, outcome) in outcomes.into_iter().enumerate() {
@@ -185,13 +209,12 @@ impl Posed<'_> {
         let Some(found) = self.found.as_ref().filter(|_| self.question.full) else {
             return BRIEF;
         };
-        let (live, key) = (&found.key, found.key.key());
+        let (live, key) = (&found.key, found.key.told());
         let listed = |texts: &mut dyn Iterator<Item = usize>| -> usize {
             texts.map(|length| length.saturating_add(ENTRY)).sum()
         };
-        let grants = listed(&mut key.grants.iter().map(|grant| {
-            let resource = grant.resource.as_ref().map_or(0, |resource| resource.len() + ENTRY);
-            grant.scope.len() + resource
+        let grants = listed(&mut key.grants().map(|(scope, resource)| {
+            scope.len() + resource.map_or(0, |resource| resource.len() + ENTRY)
         }));
         let policy = live.policy();
         let effective = live.scopes_anywhere();
@@ -199,9 +222,9 @@ impl Posed<'_> {
         // Those that are missing stand in a header, too.
         let missing =
             listed(&mut self.question.required_scopes.iter().map(|scope| 2 * scope.len()));
-        let bound = listed(&mut key.constraint.iter().map(String::len));
+        let bound = listed(&mut key.constraint().map(str::len));
         let labels =
-            listed(&mut key.labels.iter().map(|(name, value)| name.len() + value.len() + ENTRY));
+            listed(&mut key.labels().map(|(name, value)| name.len() + value.len() + ENTRY));
         [FRAME, grants, effective, missing, bound, labels].iter().sum()
     }
 }

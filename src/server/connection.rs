@@ -1,5 +1,6 @@
 //! One HTTP/2 connection.
 
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +15,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 use super::acceptor::Accepted;
 use super::age::{Ages, Leaving};
 use super::calls::{Calls, unless_reset};
 use super::granted::Granted;
 use super::greeting::{Greeting, greet};
-use super::{Answers, Arrived, Peer};
+use super::{Answers as _, Connected, Serves};
 use crate::config::ServerSettings;
 use crate::domain::identity::Presented;
 use crate::measure::Gauge;
@@ -116,7 +116,7 @@ impl Connections {
     /// Serves one connection to its end. After `stop`, when it is old, and when no authority vouches for its client any
     /// more, it takes no more calls (GOAWAY), and ends with the last one in flight, whether or not the client reads.
     /// Where it is to make room for another it ends at once.
-    pub(super) async fn serve<S: Answers>(self, accepted: Accepted, service: S) {
+    pub(super) async fn serve<S: Serves>(self, accepted: Accepted, service: S) {
         let Accepted { stream, peer, place: _until_the_end, present: _so_long, ousted } = accepted;
         let serving = async {
             // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
@@ -161,7 +161,7 @@ impl Connections {
     }
 
     /// Serves the calls of a connection that began well.
-    async fn serve_calls<S: Answers>(
+    async fn serve_calls<S: Serves>(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin,
         peer: SocketAddr,
@@ -173,17 +173,12 @@ impl Connections {
         let (presented, withdrawn) = shown.map(|shown| (shown.presented, shown.withdrawn)).unzip();
         let mut withdrawn =
             pin!(withdrawn_of(withdrawn, presented.clone(), leaving.clone()).fuse());
-        let service = service_fn(move |mut request| {
-            request.extensions_mut().insert(Peer(peer));
-            request.extensions_mut().insert(Arrived(Instant::now()));
-            request.extensions_mut().insert(leaving.clone());
-            if let Some(presented) = &presented {
-                request.extensions_mut().insert(Arc::clone(presented));
-            }
-            let service = service.clone();
+        let answers = service.connection(Connected { peer, leaving, presented });
+        let service = service_fn(move |request| {
+            let (answers, arrived) = (answers.clone(), Instant::now());
             async move {
                 unless_reset().await;
-                service.oneshot(request).await
+                Ok::<_, Infallible>(answers.answer(request, arrived).await)
             }
         });
         let calls = Calls::default();

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acceptor::Accepted;
 use super::connection::Connections;
-use super::{Answers, ServerError};
+use super::{ServerError, Serves};
 use crate::back::Drained;
 
 /// Accepted connections that wait for their front thread.
@@ -25,7 +25,7 @@ pub(super) struct Fronts {
 
 impl Fronts {
     /// Starts `threads` threads; connections put into a queue are served by its thread.
-    pub(super) fn start<S: Answers>(
+    pub(super) fn start<S: Serves>(
         threads: usize,
         service: &S,
         connections: &Connections,
@@ -73,7 +73,7 @@ struct Front<S> {
     connections: Connections,
 }
 
-impl<S: Answers> Front<S> {
+impl<S: Serves> Front<S> {
     /// Serves until told to stop, then waits for what is open. The rest ends with the runtime.
     async fn serve(mut self) -> Drained {
         let open = TaskTracker::new();

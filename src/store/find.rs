@@ -1,5 +1,7 @@
 //! Whose a secret is.
 
+mod shared;
+
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -23,6 +25,7 @@ use crate::domain::{
     time::Timestamp,
     workspace::Workspace,
 };
+use shared::Shared;
 
 /// The most compiled policies that are kept.
 const POLICIES_MAX: u64 = 64;
@@ -30,7 +33,7 @@ const POLICIES_MAX: u64 = 64;
 /// Compiled policies by identifier, and by the revision and the moment of the last change. An
 /// entry is right for ever, for a policy never changes without new ones: a database that was set
 /// back gives revisions again, but at another moment.
-pub(super) struct Policies(Cache<(String, i64, i64), Arc<CompiledPolicy>>);
+pub(super) struct Policies(Cache<(String, i64, i64), Arc<CompiledPolicy>>, Shared);
 
 /// What a look-up came to.
 pub(super) enum Found {
@@ -44,7 +47,7 @@ pub(super) enum Found {
 
 impl Policies {
     pub(super) fn new() -> Self {
-        Self(Cache::new(POLICIES_MAX))
+        Self(Cache::new(POLICIES_MAX), Shared::default())
     }
 
     /// Reads all that a decision rests on in one statement, but for the policy's
@@ -58,7 +61,7 @@ impl Policies {
             return Ok(Found::Nothing);
         };
         let replaced = optional(row.try_get("", REPLACED).map_err(store_error)?);
-        let facts = Facts { replaced, ..facts(&row)? };
+        let facts = self.1.of(Facts { replaced, ..facts(&row)? });
         let (policy, revision) = &facts.policy;
         let time = row.try_get("", POLICY_TIME).map_err(store_error)?;
         let entry = (policy.policy.to_string(), revision.0, time);
@@ -157,9 +160,9 @@ pub(super) fn facts(row: &QueryResult) -> Result<Facts, StoreError> {
     Ok(Facts {
         key: key.try_into()?,
         replaced: None,
-        principal: principal.map(TryInto::try_into).transpose()?,
+        principal: principal.map(TryInto::try_into).transpose()?.map(Arc::new),
         policy: (workspace.value.policy.clone(), Revision(revision)),
-        workspace,
+        workspace: workspace.into(),
     })
 }
 

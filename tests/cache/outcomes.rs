@@ -98,7 +98,7 @@ async fn a_secret_that_was_known_to_be_of_no_key_is_found_once_it_is_given_to_on
         assert!(world.cache.find_key(&digest()).await.unwrap().is_none());
     }
     assert_eq!(world.finds(), 1);
-    let mut key = world.cache.find_key(&world.digest()).await.unwrap().unwrap().key().clone();
+    let mut key = world.cache.find_key(&world.digest()).await.unwrap().unwrap().key();
     key.name.key = "brought".parse().unwrap();
     let deed = Deed {
         actor: "cli".into(),
@@ -116,7 +116,7 @@ async fn a_secret_that_was_known_to_be_of_no_key_is_found_once_it_is_given_to_on
     let change = Written { time, guards: vec![], write, deed, request: None };
     world.records.commit(change).await.unwrap();
     let found = world.cache.find_key(&digest()).await.unwrap().unwrap();
-    assert_eq!(found.key().name, name);
+    assert_eq!(*found.name(), name);
 }
 
 #[tokio::test]

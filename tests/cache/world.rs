@@ -163,11 +163,11 @@ impl World {
 
     /// Asks whether the key may write. None: it may.
     pub(crate) async fn ask(&self) -> Option<Denial> {
-        let required_scopes = &["write".to_owned()];
+        let required_scopes = ["write".to_owned()];
         let question = Question {
             secret: &self.secret,
             client_ip: "192.0.2.1",
-            required_scopes,
+            required_scopes: required_scopes[..].into(),
             resource: "sites/1",
             class: "",
             cost: 0,

@@ -1,17 +1,19 @@
 //! A call that waited for its turn on its thread.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use keyward::{
     grpc::layers::{EdgeLimits, Watch, edge},
-    server::Arrived,
+    server::{Connected, Leaving, Serves as _},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, service::Routes};
-use tower::Service as _;
 
 use crate::support::{CHECK, EMPTY_MESSAGE, LONG};
 
@@ -20,14 +22,16 @@ async fn asked(timeout: &str) -> Code {
     let limits = EdgeLimits { deadline_max: LONG, max_in_flight: 1, max_message_bytes: 1_024 };
     let (_, health) = tonic_health::server::health_reporter();
     let stop = CancellationToken::new();
-    let mut edge = edge(Routes::new(health), limits, Watch::default(), stop);
+    let leaving = Leaving(Arc::new(stop.clone()));
+    let connected = Connected { peer: ([127, 0, 0, 1], 1).into(), leaving, presented: None };
+    let line = edge(Routes::new(health), limits, Watch::default(), stop).connection(connected);
     let request = Request::post(CHECK)
         .header("content-type", "application/grpc")
         .header("grpc-timeout", timeout)
-        .extension(Arrived(Instant::now().checked_sub(Duration::from_secs(2)).unwrap()))
         .body(Full::new(Bytes::from_static(EMPTY_MESSAGE)))
         .unwrap();
-    let response = edge.call(request).await.unwrap();
+    let arrived = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+    let response = line.answer_to(request, arrived).await;
     // Without a status in its head it is an answer.
     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
 }

@@ -78,7 +78,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "cache",
-        ours: Some(&["cache", "domain", "mutants"]),
+        ours: Some(&["cache", "clock", "domain", "measure", "mutants"]),
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE, TELEMETRY, REDIS],
     },

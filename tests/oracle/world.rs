@@ -75,8 +75,8 @@ impl Case {
         let facts = Facts {
             key: stored(self.key.clone()),
             replaced: self.replaced,
-            workspace: stored(workspace),
-            principal: self.principal.clone().map(stored),
+            workspace: stored(workspace).into(),
+            principal: self.principal.clone().map(stored).map(Arc::new),
             policy: ("policies/small".parse().unwrap(), Revision(1)),
         };
         LiveKey::new(facts, Arc::clone(policy))
@@ -104,7 +104,7 @@ impl Request {
 pub(crate) fn answer(live: &LiveKey, request: &Request) -> Answer {
     let inquiry = Inquiry {
         client: request.client,
-        required_scopes: &request.required,
+        required_scopes: (&request.required).into(),
         resource: request.resource.as_deref(),
         ..Inquiry::default()
     };

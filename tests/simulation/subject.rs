@@ -103,11 +103,11 @@ pub(crate) fn find(database: &Database, digest: &Digest) -> Arc<LiveKey> {
             key: stored(key(number), at(Subject::Key(number))),
             replaced: None,
             // That of the policy has no other place.
-            workspace: Stored {
+            workspace: Arc::new(Stored {
                 create_time: Timestamp::from_micros(at(Subject::Policy).0),
                 ..stored(workspace(), at(Subject::Workspace))
-            },
-            principal: owner(number).map(|()| stored(principal(), at(Subject::Principal))),
+            }),
+            principal: owner(number).map(|()| stored(principal(), at(Subject::Principal)).into()),
             policy: ("policies/acme".parse().unwrap(), at(Subject::Policy).1),
         },
         Arc::clone(&POLICY),

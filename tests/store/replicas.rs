@@ -179,7 +179,7 @@ async fn asked(introspection: &Introspection, root: &Caller, secret: &str) -> Op
     let question = Question {
         secret,
         client_ip: "192.0.2.1",
-        required_scopes: &[],
+        required_scopes: Default::default(),
         resource: "",
         class: "",
         cost: 0,

@@ -140,9 +140,9 @@ impl Admin {
         caller.require(READ)?;
         let recognised = self.keyring.recognise(secret).ok_or_else(unknown)?;
         let live = self.records.find_key(&recognised.digest).await?.ok_or_else(unknown)?;
-        let name = &live.key().name;
+        let name = live.name();
         caller.reach(READ, name).map_err(|_| unknown())?;
-        let state = SecretState::new(live.facts().replaced, self.now());
+        let state = SecretState::new(live.replaced(), self.now());
         let record =
             self.key_now(name).await?.due_after(live.policy().document().rotation.due_after);
         Ok(IdentifiedKey { record, state })

@@ -1,6 +1,6 @@
 //! When the permit is read: before an entry is judged, not after (M18).
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::domain::time::Moment;

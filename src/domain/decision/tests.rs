@@ -109,8 +109,8 @@ impl Case {
         let facts = Facts {
             key: stored(self.key),
             replaced: self.replaced,
-            workspace: stored(self.workspace),
-            principal: self.principal.map(stored),
+            workspace: stored(self.workspace).into(),
+            principal: self.principal.map(stored).map(Arc::new),
             policy: ("policies/acme".parse().unwrap(), Revision(1)),
         };
         LiveKey::new(facts, Arc::new(policy))
@@ -125,7 +125,7 @@ impl Case {
     ) -> Option<Denial> {
         let client = client.map(|text| text.parse().unwrap());
         let required_scopes = strings(required);
-        let required_scopes = &required_scopes;
+        let required_scopes = (&required_scopes).into();
         let inquiry = Inquiry { client, required_scopes, resource, ..Inquiry::default() };
         self.live().decide(&inquiry, NOW).unwrap().denial
     }
@@ -296,7 +296,7 @@ fn a_scope_missing_everywhere_is_never_called_not_found() {
 fn only_what_is_missing_is_named() {
     let live = Case::new().live();
     let required_scopes = strings(&["sites:read", "jobs:read"]);
-    let inquiry = Inquiry { required_scopes: &required_scopes, ..Inquiry::default() };
+    let inquiry = Inquiry { required_scopes: (&required_scopes).into(), ..Inquiry::default() };
     let decision = live.decide(&inquiry, NOW).unwrap();
     let names: Vec<_> =
         decision.missing.iter().map(|scope| live.policy().scope_name(*scope)).collect();
@@ -308,7 +308,7 @@ fn an_unknown_scope_is_the_callers_mistake_also_with_a_revoked_key() {
     let mut case = Case::new();
     case.key.revoke_time = Some(NOW);
     let required_scopes = strings(&["site:read"]);
-    let inquiry = Inquiry { required_scopes: &required_scopes, ..Inquiry::default() };
+    let inquiry = Inquiry { required_scopes: (&required_scopes).into(), ..Inquiry::default() };
     let nearest = Some("sites:read".to_owned());
     let expected = InvalidInquiry::UnknownScope { scope: "site:read".into(), nearest };
     assert_eq!(case.live().decide(&inquiry, NOW), Err(expected));

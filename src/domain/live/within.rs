@@ -19,8 +19,8 @@ impl LiveKey {
     /// In which fields of its record `other`, of the same policy, reaches further than
     /// this key. An absent bound is never inside one.
     pub fn shortfall(&self, other: &Self) -> Vec<&'static str> {
-        let (ours, theirs) = (self.key(), other.key());
-        let in_time = match (ours.expire_time, theirs.expire_time) {
+        let [ours, theirs] = [self, other].map(|key| key.told().allowed_cidrs());
+        let in_time = match (self.expire_time, other.expire_time) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(ours), Some(theirs)) => theirs <= ours,
@@ -28,7 +28,7 @@ impl LiveKey {
         let held = [
             ("grants", self.covers_scopes(other, ScopeSet::clone)),
             ("constraint", self.constraint.covers(&other.constraint)),
-            ("allowed_cidrs", ours.allowed_cidrs.covers(&theirs.allowed_cidrs)),
+            ("allowed_cidrs", ours.covers(&theirs)),
             ("expire_time", in_time),
         ];
         held.into_iter().filter(|(_, held)| !held).map(|(field, _)| field).collect()
@@ -65,7 +65,7 @@ impl LiveKey {
     fn separates_as(&self, before: &Self) -> bool {
         let separator = |key: &Self| key.policy.document().resources.separator();
         let bounds = [&before.constraint, &before.confinement];
-        let mut patterns = (bounds.into_iter().flat_map(|bound| bound.0.iter().flatten()))
+        let mut patterns = (bounds.into_iter().flat_map(|bound| bound.0.as_deref().unwrap_or_default()))
             .chain(before.somewhere.iter().map(|(pattern, _)| pattern));
         separator(self) == separator(before) || patterns.all(Pattern::is_whole)
     }

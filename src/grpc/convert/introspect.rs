@@ -26,19 +26,23 @@ pub(in crate::grpc) fn question(request: &proto::IntrospectRequest) -> Question<
         cost,
         view,
     } = request;
-    let full = match proto::IntrospectView::try_from(*view) {
-        Ok(proto::IntrospectView::Decision) => false,
-        Ok(proto::IntrospectView::Full | proto::IntrospectView::Unspecified) | Err(_) => true,
-    };
     Question {
         secret,
         client_ip,
-        required_scopes,
+        required_scopes: required_scopes.into(),
         resource,
         class,
         cost: *cost,
-        full,
+        full: is_full(*view),
         without_hint: false,
+    }
+}
+
+/// Whether all is to be said.
+pub(in crate::grpc) fn is_full(view: i32) -> bool {
+    match proto::IntrospectView::try_from(view) {
+        Ok(proto::IntrospectView::Decision) => false,
+        Ok(proto::IntrospectView::Full | proto::IntrospectView::Unspecified) | Err(_) => true,
     }
 }
 

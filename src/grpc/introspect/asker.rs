@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::stream::{Answers, Said};
 use crate::{
-    domain::fault::Fault,
+    domain::{fault::Fault, secret::Digest},
     grpc::{
         authenticate::Credentials,
         convert::introspect::{answer, question},
@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct Asker {
     introspection: Arc<Introspection>,
     credentials: Credentials,
+    /// What its secret is looked up by. None: it has none.
+    digest: Option<Digest>,
     /// What a question may take.
     question_max: Duration,
 }
@@ -61,7 +63,17 @@ impl Asker {
         credentials: Credentials,
         question_max: Duration,
     ) -> Self {
-        Self { introspection, credentials, question_max }
+        let digest = credentials.digest();
+        Self { introspection, credentials, digest, question_max }
+    }
+
+    /// The answer, where it is one and all that it rests on is at hand.
+    fn decide_at_once(&self, request: &IntrospectRequest) -> Option<IntrospectResponse> {
+        let calling = self.credentials.calling(self.digest.as_ref())?;
+        let question = question(request);
+        let full = question.full;
+        let decided = self.introspection.answer_at_once(&calling, question)?;
+        Some(answer(&decided, full))
     }
 
     async fn decide(
@@ -88,6 +100,15 @@ impl Asker {
 }
 
 impl Answers for Asker {
+    fn answer_at_once(
+        &self,
+        question: &StreamIntrospectRequest,
+    ) -> Option<StreamIntrospectResponse> {
+        let response = self.decide_at_once(question.request.as_ref()?)?;
+        let outcome = Some(Outcome::Response(response));
+        Some(StreamIntrospectResponse { id: question.id, outcome })
+    }
+
     fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
         Box::pin(async move {
             let StreamIntrospectRequest { id, request } = question;

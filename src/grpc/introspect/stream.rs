@@ -50,6 +50,13 @@ pub(super) type Said = Result<StreamIntrospectResponse, Status>;
 
 /// Answers the questions of one stream.
 pub(super) trait Answers: Send + Sync + 'static {
+    /// The answer to a question that has one at once. None: it is to be asked for, and nothing was
+    /// done.
+    fn answer_at_once(
+        &self,
+        question: &StreamIntrospectRequest,
+    ) -> Option<StreamIntrospectResponse>;
+
     /// Answers one.
     fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said>;
     /// Whether the caller may still ask. An error ends the stream.
@@ -175,8 +182,14 @@ where
                 question = self.questions.next(), if asks && self.open.len() < OPEN_MAX => {
                     match question {
                         Some(Ok(question)) => {
+                            let span = self.trace.next();
+                            if span.is_disabled()
+                                && let Some(answer) = self.answers.answer_at_once(&question)
+                            {
+                                return Ok(Some(answer));
+                            }
                             let answer = Arc::clone(&self.answers).answer(question);
-                            self.open.push(answer.instrument(self.trace.next()));
+                            self.open.push(answer.instrument(span));
                         }
                         Some(Err(status)) => self.end = Some(Err(status)),
                         None => self.end = Some(Ok(())),

@@ -7,18 +7,21 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use hyper::body::Frame;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::{explain::explain, watch::Watched};
+use super::{
+    explain::explain,
+    places::{Place, Places},
+    watch::Watched,
+};
 use crate::{grpc::status::panicked, measure::Counting};
 
 /// The response, with the errors explained that tonic does not, and with one in the place of a panic. It keeps `place`
 /// until its body has ended, and until then the call goes on.
-pub(super) fn finish<W: Counting + Send + Sync + 'static>(
+pub(super) fn finish<W: Counting + AsRef<Places> + Send + Sync + 'static>(
     response: Response<Body>,
-    place: OwnedSemaphorePermit,
+    place: Place<W>,
     mut watched: Watched<W>,
     max_message_bytes: usize,
 ) -> Response<Body> {
@@ -38,15 +41,15 @@ pub(super) fn trailers(status: &Status) -> Frame<Bytes> {
     Frame::trailers(trailers)
 }
 
-struct Finished<W: Counting> {
+struct Finished<W: Counting + AsRef<Places>> {
     /// None: it panicked.
     body: Option<Body>,
     watched: Watched<W>,
     max_message_bytes: usize,
-    _until_the_end: OwnedSemaphorePermit,
+    _until_the_end: Place<W>,
 }
 
-impl<W: Counting> hyper::body::Body for Finished<W> {
+impl<W: Counting + AsRef<Places>> hyper::body::Body for Finished<W> {
     type Data = Bytes;
     type Error = Status;
 

@@ -4,9 +4,9 @@
 //! could take those of all others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use crate::{
@@ -91,20 +91,14 @@ impl Places {
         }
     }
 
-    /// A place for a call, free again when dropped.
-    ///
-    /// # Errors
-    /// RESOURCE_EXHAUSTED when all places for its kind are taken; of watches UNIMPLEMENTED, by which clients do without
-    /// one. At any other status they would call a server ill that is well, so that a stranger who takes all places
-    /// could turn everybody away (gRPC's `doc/health-checking.md`, "Client Behavior").
-    pub(super) fn take(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
+    fn of(&self, kind: Kind) -> &Bounded {
         match kind {
-            Kind::Usual => self.usual.take(),
-            Kind::Admin => self.admin.take(),
-            Kind::QuestionStream => self.question_streams.take(),
-            Kind::Check => self.checks.take(),
-            Kind::OpenStream => self.open_streams.take(),
-            Kind::Watch => self.watches.take().map_err(|_| do_without(WATCHES_MAX)),
+            Kind::Usual => &self.usual,
+            Kind::Admin => &self.admin,
+            Kind::QuestionStream => &self.question_streams,
+            Kind::Check => &self.checks,
+            Kind::OpenStream => &self.open_streams,
+            Kind::Watch => &self.watches,
         }
     }
 
@@ -116,23 +110,63 @@ impl Places {
 }
 
 #[derive(Debug)]
+#[repr(align(128))]
 struct Bounded {
-    places: Arc<Semaphore>,
+    taken: AtomicUsize,
     max: usize,
 }
 
 impl Bounded {
-    fn new(max: usize) -> Self {
-        let max = max.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(max)), max }
+    const fn new(max: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), max }
     }
 
     fn taken(&self) -> u64 {
-        self.max.saturating_sub(self.places.available_permits()).try_into().unwrap_or(u64::MAX)
+        self.taken.load(Relaxed).try_into().unwrap_or(u64::MAX)
     }
 
-    fn take(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| too_many_in_flight(self.max))
+    fn take(&self) -> bool {
+        let one_more = |taken: usize| (taken < self.max).then(|| taken + 1);
+        self.taken.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+    }
+}
+
+/// The place of a call among those of its kind, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place<W: AsRef<Places>> {
+    /// Who has the places. Who serves one connection is shared by its calls alone: no line of memory is written by
+    /// all threads but that of the count.
+    of: Arc<W>,
+    kind: Kind,
+}
+
+impl<W: AsRef<Places>> Place<W> {
+    /// Takes a place for a call.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none: what its caller is to be told.
+    pub(super) fn take(of: &Arc<W>, kind: Kind) -> Result<Self, Status> {
+        let places = W::as_ref(of).of(kind);
+        if places.take() {
+            return Ok(Self { of: Arc::clone(of), kind });
+        }
+        Err(match kind {
+            Kind::Watch => do_without(WATCHES_MAX),
+            _ => too_many_in_flight(places.max),
+        })
+    }
+}
+
+impl<W: AsRef<Places>> Drop for Place<W> {
+    fn drop(&mut self) {
+        W::as_ref(&self.of).of(self.kind).taken.fetch_sub(1, Relaxed);
+    }
+}
+
+impl AsRef<Self> for Places {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -186,34 +220,35 @@ mod tests {
         let stream = "/keyward.v1.Introspect/StreamIntrospect";
         check(stream, Kind::QuestionStream);
         check(&format!("{stream}/"), Kind::Usual);
-        let places = Places::new(1);
-        let taken: Vec<_> =
-            (0..QUESTION_STREAMS_MAX).map_while(|_| places.take(Kind::of(stream)).ok()).collect();
+        let places = Arc::new(Places::new(1));
+        let taken: Vec<_> = (0..QUESTION_STREAMS_MAX)
+            .map_while(|_| Place::take(&places, Kind::of(stream)).ok())
+            .collect();
         assert_eq!(taken.len(), QUESTION_STREAMS_MAX);
-        assert!(places.take(Kind::of(stream)).is_err());
-        assert!(places.take(Kind::Usual).is_ok());
+        assert!(Place::take(&places, Kind::of(stream)).is_err());
+        assert!(Place::take(&places, Kind::Usual).is_ok());
     }
 
     #[test]
     fn a_watch_too_many_is_told_to_do_without_and_nobody_loses_a_place() {
-        let places = Places::new(1);
+        let places = Arc::new(Places::new(1));
         let mut taken = Vec::new();
         for _ in 0..WATCHES_MAX {
-            taken.push(places.take(Kind::Watch).unwrap());
+            taken.push(Place::take(&places, Kind::Watch).unwrap());
         }
-        let status = places.take(Kind::Watch).unwrap_err();
+        let status = Place::take(&places, Kind::Watch).unwrap_err();
         assert_eq!(status.code(), Status::unimplemented("").code());
         for kind in [Kind::Usual, Kind::Admin, Kind::QuestionStream, Kind::Check, Kind::OpenStream]
         {
-            assert!(places.take(kind).is_ok(), "{kind:?}");
+            assert!(Place::take(&places, kind).is_ok(), "{kind:?}");
         }
         drop(taken);
-        assert!(places.take(Kind::Watch).is_ok());
+        assert!(Place::take(&places, Kind::Watch).is_ok());
     }
 
     #[test]
     fn places_are_taken_until_they_are_dropped() {
-        let places = Places::new(usize::MAX);
+        let places = Arc::new(Places::new(usize::MAX));
         let kinds = [
             Kind::Usual,
             Kind::Admin,
@@ -223,7 +258,7 @@ mod tests {
             Kind::Watch,
             Kind::Watch,
         ];
-        let taken = kinds.map(|kind| places.take(kind));
+        let taken = kinds.map(|kind| Place::take(&places, kind));
         assert_eq!(places.taken(), [1, 1, 1, 1, 1, 2]);
         drop(taken);
         assert_eq!(places.taken(), [0; KINDS.len()]);
@@ -239,11 +274,11 @@ mod tests {
     #[test]
     fn neither_questions_nor_calls_of_key_admin_take_the_places_of_the_other() {
         check("/keyward.v1.KeyAdmin/ListKeys", Kind::Admin);
-        let places = Places::new(1);
+        let places = Arc::new(Places::new(1));
         for (kind, other) in [(Kind::Admin, Kind::Usual), (Kind::Usual, Kind::Admin)] {
-            let _taken = places.take(kind);
-            assert!(places.take(kind).is_err());
-            assert!(places.take(other).is_ok());
+            let _taken = Place::take(&places, kind);
+            assert!(Place::take(&places, kind).is_err());
+            assert!(Place::take(&places, other).is_ok());
         }
     }
 }

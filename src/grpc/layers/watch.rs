@@ -62,11 +62,6 @@ impl<W: Counting + AsRef<Watch>> Watched<W> {
 }
 
 impl<W: Counting> Watched<W> {
-    /// What takes note of it.
-    pub(super) fn by(&self) -> &W {
-        self.call.counting()
-    }
-
     /// Its span, disabled where it is not traced.
     pub(super) fn span(&self) -> &Span {
         &self.span

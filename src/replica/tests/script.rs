@@ -226,7 +226,7 @@ pub(super) fn live(name: &str) -> LiveKey {
         key: stored(key),
         replaced: None,
         policy: (workspace.policy.clone(), Revision(1)),
-        workspace: stored(workspace),
+        workspace: stored(workspace).into(),
         principal: None,
     };
     LiveKey::new(facts, Arc::new(policy))

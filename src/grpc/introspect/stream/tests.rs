@@ -28,6 +28,10 @@ struct Slow {
 }
 
 impl Answers for Slow {
+    fn answer_at_once(&self, _: &StreamIntrospectRequest) -> Option<StreamIntrospectResponse> {
+        None
+    }
+
     fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
         self.asked.fetch_add(1, SeqCst);
         Box::pin(async move {

@@ -1,0 +1,206 @@
+//! The calls of one connection, from their head to the end of their answers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use super::places::{Kind, Place, Places};
+use super::watch::{Watch, Watched};
+use super::{Ends, Parts, READ_WITHIN, StreamTerms, body, deadline, ending, protocol};
+use crate::grpc::authenticate::Remembered;
+use crate::grpc::status::panicked;
+use crate::measure::{Calls, Counting};
+use crate::server::{Answers, Connected, Cut, Leaving, cut};
+
+/// Answers the calls of one connection.
+#[derive(Clone)]
+pub struct Line(Arc<Wire>);
+
+/// What the calls of a connection share.
+pub(super) struct Wire {
+    pub(super) edge: Arc<Parts>,
+    pub(super) connected: Connected,
+    pub(super) caller: Remembered,
+}
+
+impl Counting for Wire {
+    fn calls(&self) -> &Calls {
+        &self.edge.watch.calls
+    }
+}
+
+impl AsRef<Watch> for Wire {
+    fn as_ref(&self) -> &Watch {
+        &self.edge.watch
+    }
+}
+
+impl AsRef<Places> for Wire {
+    fn as_ref(&self) -> &Places {
+        &self.edge.places
+    }
+}
+
+/// A call that is not answered yet.
+pub(super) struct Open<B> {
+    pub(super) request: Request<B>,
+    pub(super) watched: Watched<Wire>,
+    pub(super) arrived: Instant,
+}
+
+impl Answers for Line {
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        arrived: Instant,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        self.answer_to(request, arrived)
+    }
+}
+
+impl Line {
+    pub(super) fn new(edge: Arc<Parts>, connected: Connected) -> Self {
+        Self(Arc::new(Wire { edge, connected, caller: Remembered::default() }))
+    }
+
+    /// Answers a request that came at this moment.
+    pub async fn answer_to<B>(self, request: Request<B>, arrived: Instant) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError> + Send + Unpin>
+            + Send
+            + Unpin
+            + 'static,
+    {
+        let wire = self.0;
+        if let Some(response) = protocol::refuse(&request) {
+            drop(wire.edge.rests.of(request));
+            return response;
+        }
+        let kind = Kind::of(request.uri().path());
+        let watched = Watched::begin(Arc::clone(&wire), &request, kind);
+        match wire.at_once(Open { request, watched, arrived }).await {
+            Ok(response) => response,
+            // In a place of its own: what is answered at once needs no room for it.
+            Err(open) => {
+                let Open { request, watched, arrived } = open;
+                let request = wire.edge.rests.of(request);
+                Box::pin(wire.answer(Open { request, watched, arrived }, kind)).await
+            }
+        }
+    }
+}
+
+impl Wire {
+    async fn answer(self: Arc<Self>, open: Open<Body>, kind: Kind) -> Response<Body> {
+        let Open { mut request, mut watched, arrived } = open;
+        self.connected.tell(&mut request, arrived);
+        let span = watched.span().clone();
+        let max_message_bytes = self.edge.limits.max_message_bytes;
+        let answered = self.placed(kind, request, arrived).instrument(span).await;
+        match answered.place {
+            Some(place) => body::finish(answered.response, place, watched, max_message_bytes),
+            None => {
+                watched.told(answered.response.headers());
+                answered.response
+            }
+        }
+    }
+
+    /// Answers a call, if there is a place for it.
+    async fn placed(
+        self: &Arc<Self>,
+        kind: Kind,
+        mut request: Request<Body>,
+        arrived: Instant,
+    ) -> Answered {
+        let place = match Place::take(self, kind) {
+            Ok(place) => place,
+            Err(status) => {
+                self.calls().count_refused(kind as usize);
+                return Answered::refused(status.into_http());
+            }
+        };
+        let given = match deadline::given(request.headers()) {
+            Ok(given) => given,
+            Err(status) => return Answered::refused(status.into_http()),
+        };
+        let question = self.edge.limits.deadline_max;
+        let deadline = deadline::of(given, question);
+        // What it waited for its turn is time that its caller has waited.
+        let ends = arrived + deadline;
+        let left = ends.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Answered::refused(deadline::exceeded(deadline).into_http());
+        }
+        request.extensions_mut().insert(Ends(ends));
+        let end = match kind {
+            Kind::Usual | Kind::Admin | Kind::Check => Cut::At(ends),
+            Kind::OpenStream | Kind::Watch => unread(self.stop()),
+            Kind::QuestionStream => {
+                let (stop, over) = (self.stop(), CancellationToken::new());
+                let end = unread(over.clone());
+                request.extensions_mut().insert(StreamTerms { whole: given, question, stop, over });
+                end
+            }
+        };
+        let answer = AssertUnwindSafe(self.ask(kind, request)).catch_unwind();
+        let response = match tokio::time::timeout(left, answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => return Answered::refused(panicked().into_http()),
+            Err(_) => return Answered::refused(deadline::exceeded(deadline).into_http()),
+        };
+        cut(end);
+        Answered { response, place: Some(place) }
+    }
+
+    async fn ask(&self, kind: Kind, request: Request<Body>) -> Response<Body> {
+        let routes = self.edge.routes.clone();
+        match kind {
+            Kind::OpenStream | Kind::Watch => {
+                let stop = self.stop();
+                let Ok(response) = routes.oneshot(ending::request(request, &stop)).await;
+                ending::response(response, &stop)
+            }
+            Kind::Usual | Kind::Admin | Kind::QuestionStream | Kind::Check => {
+                let Ok(response) = routes.oneshot(request).await;
+                response
+            }
+        }
+    }
+
+    /// When a stream must end: with the server, or before that with the connection that it came by.
+    fn stop(&self) -> CancellationToken {
+        let Leaving(stop) = &self.connected.leaving;
+        CancellationToken::clone(stop)
+    }
+}
+
+/// An answer, with the place that its call keeps until the answer's end.
+struct Answered {
+    response: Response<Body>,
+    /// None: it has ended.
+    place: Option<Place<Wire>>,
+}
+
+impl Answered {
+    const fn refused(response: Response<Body>) -> Self {
+        Self { response, place: None }
+    }
+}
+
+/// The end of a stream that is over with this, whether or not its caller reads that.
+fn unread(over: CancellationToken) -> Cut {
+    Cut::When(Box::pin(async move {
+        over.cancelled().await;
+        tokio::time::sleep(READ_WITHIN).await;
+    }))
+}

@@ -9,11 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt as _;
 use keyward::{
     clock::SystemStopwatch,
     domain::{
-        limit::{Charge, Limiter},
+        limit::{Charge, Limiter, Marks},
         name::KeyName,
         policy::RateLimit,
     },
@@ -40,8 +39,22 @@ fn limit(name: &str) -> RateLimit {
     RateLimit { name: name.into(), quota: 1_000_000_000, window, ..RateLimit::default() }
 }
 
-fn keys() -> Vec<KeyName> {
-    (0..KEYS).map(|key| format!("workspaces/acme/keys/key-{key}").parse().unwrap()).collect()
+/// A key, with what is kept with it to find its counts.
+type Key = (KeyName, Marks);
+
+fn keys() -> Vec<Key> {
+    let key = |number| -> KeyName { format!("workspaces/acme/keys/key-{number}").parse().unwrap() };
+    (0..KEYS).map(key).map(|key| (key.clone(), Marks::of(&key))).collect()
+}
+
+fn charge<'a>(
+    (key, marks): &'a Key,
+    key_limits: &'a [RateLimit],
+    workspace_limits: &'a [RateLimit],
+    tells: bool,
+) -> Charge<'a> {
+    let marks = *marks;
+    Charge { key, marks, key_limits, workspace_limits, class: "", cost: 1, tells }
 }
 
 /// A number after the other, without an order.
@@ -65,10 +78,10 @@ fn told(what: &str, unit: &str, mut rounds: Vec<f64>) {
 fn main() {
     println!("medians of {ROUNDS} rounds");
     let keys = Arc::new(keys());
-    for threads in [1, THREADS] {
+    for (threads, tells) in [(1, false), (1, true), (THREADS, false)] {
         let local = Arc::new(Local::new(Arc::new(SystemStopwatch), Arc::new(Alone)));
         let limiter = Tally::new(Arc::clone(&local) as _, Some(local), None);
-        in_process(&Arc::new(limiter), &keys, threads);
+        in_process(&Arc::new(limiter), &keys, threads, tells);
     }
     if let Ok(url) = std::env::var("KEYWARD_TEST_REDIS") {
         let runtime = Runtime::new().unwrap();
@@ -77,23 +90,21 @@ fn main() {
 }
 
 /// A limit of each key and one of all of them, by so many threads.
-fn in_process(limiter: &Arc<Tally>, keys: &Arc<Vec<KeyName>>, threads: usize) {
+fn in_process(limiter: &Arc<Tally>, keys: &Arc<Vec<Key>>, threads: usize, tells: bool) {
     let rounds = (0..=ROUNDS).map(|round| {
         let begin = Arc::new(Barrier::new(threads));
         let run = |thread| {
             let (limiter, keys, begin) =
                 (Arc::clone(limiter), Arc::clone(keys), Arc::clone(&begin));
             std::thread::spawn(move || {
-                let limits = [limit("key"), limit("all")];
-                let [own, all] = &limits;
+                let (own, all) = ([limit("key")], [limit("all")]);
                 let places: Vec<_> = shuffled(round * THREADS + thread).take(CALLS).collect();
                 begin.wait();
                 let begun = Instant::now();
                 for place in places {
                     let key = keys.get(place % keys.len()).unwrap();
-                    let (key_limits, workspace_limits) = (vec![own], vec![all]);
-                    let charge = Charge { key, key_limits, workspace_limits, cost: 1, tells: true };
-                    let verdict = limiter.take(&charge).now_or_never().unwrap().unwrap();
+                    let verdict = limiter.take_now(&charge(key, &own, &all, tells));
+                    let verdict = verdict.unwrap().unwrap();
                     assert!(verdict.wait.is_none());
                 }
                 begun.elapsed().as_nanos() as f64 / CALLS as f64
@@ -105,10 +116,11 @@ fn in_process(limiter: &Arc<Tally>, keys: &Arc<Vec<KeyName>>, threads: usize) {
     });
     // In the first round the keys are not known.
     let rounds = rounds.skip(1).collect();
-    told(&format!("in process, key and workspace, {KEYS} keys, threads: {threads}"), "ns", rounds);
+    let told_too = if tells { ", told" } else { "" };
+    told(&format!("key and workspace, {KEYS} keys, threads: {threads}{told_too}"), "ns", rounds);
 }
 
-async fn over_redis(url: &str, keys: &[KeyName]) {
+async fn over_redis(url: &str, keys: &[Key]) {
     let redis = Arc::new(Redis::new(url, Duration::from_secs(5)).unwrap());
     let (keeping, stop) = (Arc::clone(&redis), CancellationToken::new());
     let _until_dropped = stop.clone().drop_guard();
@@ -125,7 +137,7 @@ async fn over_redis(url: &str, keys: &[KeyName]) {
 
 /// Many who ask about one key, whose limit alone is counted.
 async fn hot(shared: &Shared) {
-    let key: Arc<KeyName> = Arc::new(unused("hot"));
+    let key: Arc<Key> = Arc::new(unused("hot"));
     let (mut rounds, mut orders) = (Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
         let (before, begun) = (shared.orders(), Instant::now());
@@ -154,7 +166,7 @@ async fn hot(shared: &Shared) {
 }
 
 /// One who asks about another key each time.
-async fn cold(shared: &Shared, keys: &[KeyName]) {
+async fn cold(shared: &Shared, keys: &[Key]) {
     let (own, mut rounds) = (limit("key"), Vec::new());
     let mut fresh = keys.iter().enumerate().map(|(at, _)| unused(&format!("cold-{at}")));
     for _ in 0..=ROUNDS {
@@ -169,12 +181,17 @@ async fn cold(shared: &Shared, keys: &[KeyName]) {
 }
 
 /// A key of which Redis knows nothing.
-fn unused(name: &str) -> KeyName {
-    format!("workspaces/w{}/keys/{name}", uuid::Uuid::now_v7()).parse().unwrap()
+fn unused(name: &str) -> Key {
+    let key: KeyName = format!("workspaces/w{}/keys/{name}", uuid::Uuid::now_v7()).parse().unwrap();
+    (key.clone(), Marks::of(&key))
 }
 
-async fn take(limiter: &impl Limiter, key: &KeyName, own: &RateLimit) {
-    let charge =
-        Charge { key, key_limits: vec![own], workspace_limits: vec![], cost: 1, tells: true };
-    assert!(limiter.take(&charge).await.unwrap().wait.is_none());
+/// As calls do it: what is in hand is taken at once, and else waited for.
+async fn take(limiter: &impl Limiter, key: &Key, own: &RateLimit) {
+    let charge = charge(key, std::slice::from_ref(own), &[], false);
+    let verdict = match limiter.take_now(&charge) {
+        Some(verdict) => verdict,
+        None => limiter.take(&charge).await,
+    };
+    assert!(verdict.unwrap().wait.is_none());
 }

@@ -21,6 +21,7 @@
 //!   from memory.
 
 pub mod advice;
+pub mod bits;
 pub mod caller;
 pub mod checkpoint;
 pub mod decision;

@@ -27,6 +27,9 @@ pub use tally::{CounterTallied, Tallied, Tally};
 
 use crate::domain::limit::{CannotTell, Charge, Limiter, Population, Verdict};
 
+/// So many limits of a call are looked at without memory of their own.
+const LIMITS_IN_PLACE: usize = 4;
+
 /// The only replica there is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alone;
@@ -45,5 +48,9 @@ pub struct Refuse;
 impl Limiter for Refuse {
     async fn take(&self, _: &Charge<'_>) -> Result<Verdict, CannotTell> {
         Err(CannotTell)
+    }
+
+    fn take_now(&self, _: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
+        Some(Err(CannotTell))
     }
 }

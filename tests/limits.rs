@@ -18,7 +18,7 @@ use std::{
 use keyward::{
     clock::SystemStopwatch,
     domain::{
-        limit::{CannotTell, Charge, Limiter as _, Rate, Verdict, Wait},
+        limit::{CannotTell, Charge, Limiter as _, Marks, Rate, Verdict, Wait},
         name::KeyName,
         policy::RateLimit,
     },
@@ -75,8 +75,15 @@ impl Replica {
     }
 
     async fn take(&self, key: &KeyName, limit: &RateLimit) -> Result<Verdict, CannotTell> {
-        let charge =
-            Charge { key, key_limits: vec![limit], workspace_limits: vec![], cost: 1, tells: true };
+        let charge = Charge {
+            key,
+            marks: Marks::of(key),
+            key_limits: std::slice::from_ref(limit),
+            workspace_limits: &[],
+            class: "",
+            cost: 1,
+            tells: true,
+        };
         self.shared.take(&charge).await
     }
 }

@@ -1,15 +1,15 @@
 //! What is kept, bounded in bytes and in time.
 
-use std::{
-    hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
 use super::{Stamp, Subjects, hot::Seconds};
-use crate::domain::{live::LiveKey, secret::Digest};
+use crate::domain::{
+    bits::{OwnBits, Place},
+    live::LiveKey,
+    secret::Digest,
+};
 
 /// How long an entry lives, whatever its stamp says.
 pub(super) const AGE_MAX: Duration = Duration::from_mins(5);
@@ -48,18 +48,18 @@ impl Entries {
     }
 
     pub(super) fn get(&self, digest: &Digest) -> Option<Entry> {
-        let place = Place(*digest.as_bytes());
+        let place = Place::of(digest);
         self.keys.get(&place).or_else(|| self.absent.get(&place))
     }
 
     /// Takes note that a key is in use, where it is still kept.
     pub(super) fn tell(&self, digest: &Digest) {
-        self.keys.get(&Place(*digest.as_bytes()));
+        self.keys.get(&Place::of(digest));
     }
 
     /// May wait for a moment: not for the threads of the front.
     pub(super) fn insert(&self, digest: &Digest, entry: &Entry) {
-        let place = Place(*digest.as_bytes());
+        let place = Place::of(digest);
         match entry.key {
             Some(_) => self.keys.insert(place, entry.clone()),
             None => {
@@ -79,49 +79,4 @@ impl Entries {
 fn weight(_: &Place, entry: &Entry) -> u32 {
     let key = entry.key.as_ref().map_or(0, |key| key.size());
     u32::try_from(key + OVERHEAD).unwrap_or(u32::MAX)
-}
-
-/// A digest, as a key of the map.
-#[derive(PartialEq, Eq)]
-struct Place([u8; Digest::LEN]);
-
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        if let Some(first) = self.0.first_chunk() {
-            state.write_u64(u64::from_ne_bytes(*first));
-        }
-    }
-}
-
-/// A digest is the output of an HMAC: its own bits are as good as any hash of them, and nobody
-/// without the signing key chooses them.
-#[derive(Clone, Copy, Default)]
-struct OwnBits;
-
-/// What [`OwnBits`] hashes with.
-#[derive(Default)]
-struct Bits(u64);
-
-impl BuildHasher for OwnBits {
-    type Hasher = Bits;
-
-    fn build_hasher(&self) -> Bits {
-        Bits::default()
-    }
-}
-
-impl Hasher for Bits {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, bits: u64) {
-        self.0 = bits;
-    }
 }

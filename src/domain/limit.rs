@@ -5,41 +5,65 @@
 //! of every limit that applies to it, or of none.
 
 mod bucket;
+mod mark;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use bucket::{Bucket, Rate, Wait};
+pub use mark::{Mark, Marks};
 
-use super::{live::LiveKey, name::KeyName, policy::RateLimit};
+use super::{name::KeyName, policy::RateLimit};
 
 /// What a request takes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Charge<'a> {
     /// By whom.
     pub key: &'a KeyName,
-    /// The limits of that key.
-    pub key_limits: Vec<&'a RateLimit>,
-    /// The limits of all keys of its workspace together.
-    pub workspace_limits: Vec<&'a RateLimit>,
+    /// What stands for that key and its workspace where counts are kept.
+    pub marks: Marks,
+    /// The limits of that key, of whatever class.
+    pub key_limits: &'a [RateLimit],
+    /// The limits of all keys of its workspace together, of whatever class.
+    pub workspace_limits: &'a [RateLimit],
+    /// The class of the request. Only the limits of this class count it, and those of none.
+    pub class: &'a str,
     /// How much of each.
     pub cost: u64,
     /// Whether it is to be said what is left of them.
     pub tells: bool,
 }
 
-impl Charge<'_> {
-    /// Whether nothing limits it.
-    pub fn is_free(&self) -> bool {
-        self.key_limits.is_empty() && self.workspace_limits.is_empty()
+impl<'a> Charge<'a> {
+    /// The limits that count it, in the order of the plan: of the key, or those that are `shared`
+    /// by all keys of its workspace.
+    pub fn limits(&self, shared: bool) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
+        let (limits, class) =
+            (if shared { self.workspace_limits } else { self.key_limits }, self.class);
+        limits.iter().filter(move |limit| limit.class.is_empty() || limit.class == class)
     }
 
-    /// What counts are kept by: the name of the key, and that of its workspace. No identifier
-    /// has a slash in it, so that none is mistaken for the other.
-    pub fn holders(&self) -> (String, &str) {
+    /// Whether nothing limits the key, or what all keys of its workspace share.
+    pub fn is_free_of(&self, shared: bool) -> bool {
+        self.limits(shared).next().is_none()
+    }
+
+    /// Whether nothing limits it.
+    pub fn is_free(&self) -> bool {
+        self.is_free_of(false) && self.is_free_of(true)
+    }
+
+    /// What counts are found by in this process.
+    pub fn mark(&self, shared: bool) -> Mark {
+        if shared { self.marks.workspace } else { self.marks.key }
+    }
+
+    /// What counts are named by where all replicas keep them: the name of the key, or that of its
+    /// workspace. No identifier has a slash in it, so that none is mistaken for the other.
+    pub fn holder(&self, shared: bool) -> String {
         let workspace = self.key.workspace.as_str();
-        (format!("{workspace}/{}", self.key.key), workspace)
+        if shared { workspace.to_owned() } else { format!("{workspace}/{}", self.key.key) }
     }
 }
 
@@ -85,8 +109,8 @@ pub trait Limiter: Send + Sync {
     /// [`CannotTell`]: the request must be refused.
     async fn take(&self, charge: &Charge<'_>) -> Result<Verdict, CannotTell>;
 
-    /// The same, where it can be told without waiting for anything. None: it cannot, and nothing
-    /// was taken.
+    /// The same, where it can be told without waiting for anything. None: it cannot, nothing was
+    /// taken, and [`Limiter::take`] is to be asked.
     fn take_now(&self, _: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
         None
     }
@@ -96,29 +120,6 @@ pub trait Limiter: Send + Sync {
 pub trait Population: Send + Sync {
     /// How many there are now, this one included; 0: nobody knows.
     fn replicas(&self) -> usize;
-}
-
-impl LiveKey {
-    /// What a request of this class and cost takes: of the limits of the key's plan, or of the
-    /// workspace's where it has none or the policy lost it, and of the ceiling in the
-    /// workspace's plan. A cost of 0 is 1. `tells`: whether it is to be said what is left.
-    pub fn charge(&self, class: &str, cost: u64, tells: bool) -> Charge<'_> {
-        let common = self.policy().plan(&self.workspace().plan);
-        let own = self.policy().plan(self.plan()).or(common);
-        Charge {
-            key: self.name(),
-            key_limits: of_class(own.map(|plan| &*plan.key_limits), class),
-            workspace_limits: of_class(common.map(|plan| &*plan.workspace_limits), class),
-            cost: cost.max(1),
-            tells,
-        }
-    }
-}
-
-/// The limits that count calls of this class.
-fn of_class<'a>(limits: Option<&'a [RateLimit]>, class: &str) -> Vec<&'a RateLimit> {
-    let counts = |limit: &&RateLimit| limit.class.is_empty() || limit.class == class;
-    limits.unwrap_or_default().iter().filter(counts).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A key as decisions need it: joined with its workspace, principal and policy,
 //! patterns parsed, scopes numbered.
 
+mod plans;
 mod record;
 mod size;
 mod within;
@@ -93,6 +94,7 @@ pub struct LiveKey {
     principal: Option<Arc<Stored<Principal>>>,
     policy_stamp: (PolicyName, Revision),
     record: Stored<Record>,
+    plans: plans::Plans,
 }
 
 /// Patterns outside which nothing is reached; or no such bound.
@@ -145,6 +147,7 @@ impl LiveKey {
         let constraint = Bound::new(grammar, &key.value.constraint);
         let confined = principal.as_ref().map(|principal| &*principal.value.confined_to);
         let confinement = Bound::new(grammar, confined.unwrap_or_default());
+        let plans = plans::Plans::new(&key.value, &workspace.value, &policy);
         let mut name = key.value.name.clone();
         if name.workspace == workspace.value.name.workspace {
             // The same text, and one block of memory for all keys of the workspace.
@@ -166,6 +169,7 @@ impl LiveKey {
             workspace,
             principal,
             policy_stamp,
+            plans,
             record: key.with(Record::new(&key.value, &policy)),
             policy,
         };

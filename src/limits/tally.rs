@@ -1,23 +1,23 @@
 //! Counts what becomes of the calls that have limits.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Local, Shared};
-use crate::domain::limit::{CannotTell, Charge, Limiter, Verdict};
+use crate::{
+    domain::limit::{CannotTell, Charge, Limiter, Verdict},
+    measure::Counter,
+};
 
 /// Asks another, and counts what it says. No key and no workspace is told of.
 pub struct Tally {
     limiter: Arc<dyn Limiter>,
     local: Option<Arc<Local>>,
     shared: Option<Shared>,
-    passed: AtomicU64,
-    refused: AtomicU64,
-    unknown: AtomicU64,
+    passed: Counter,
+    refused: Counter,
+    unknown: Counter,
 }
 
 /// What was counted.
@@ -51,7 +51,7 @@ impl Tally {
         local: Option<Arc<Local>>,
         shared: Option<Shared>,
     ) -> Self {
-        let [passed, refused, unknown] = [(); 3].map(|()| AtomicU64::default());
+        let [passed, refused, unknown] = [(); 3].map(|()| Counter::default());
         Self { limiter, local, shared, passed, refused, unknown }
     }
 
@@ -61,9 +61,9 @@ impl Tally {
         let shared = self.shared.as_ref();
         let holders = local + shared.map_or(0, Shared::holders);
         Tallied {
-            passed: self.passed.load(Relaxed),
-            refused: self.refused.load(Relaxed),
-            unknown: self.unknown.load(Relaxed),
+            passed: self.passed.read(),
+            refused: self.refused.read(),
+            unknown: self.unknown.read(),
             holders: holders as u64,
             counter: shared.map(|shared| CounterTallied {
                 orders: shared.orders(),
@@ -71,18 +71,29 @@ impl Tally {
             }),
         }
     }
+
+    /// Counts it, once.
+    fn count(&self, outcome: &Result<Verdict, CannotTell>) {
+        let count = match outcome {
+            Ok(Verdict { wait: None, .. }) => &self.passed,
+            Ok(Verdict { wait: Some(_), .. }) => &self.refused,
+            Err(CannotTell) => &self.unknown,
+        };
+        count.count();
+    }
 }
 
 #[async_trait]
 impl Limiter for Tally {
     async fn take(&self, charge: &Charge<'_>) -> Result<Verdict, CannotTell> {
         let outcome = self.limiter.take(charge).await;
-        let count = match &outcome {
-            Ok(Verdict { wait: None, .. }) => &self.passed,
-            Ok(Verdict { wait: Some(_), .. }) => &self.refused,
-            Err(CannotTell) => &self.unknown,
-        };
-        count.fetch_add(1, Relaxed);
+        self.count(&outcome);
+        outcome
+    }
+
+    fn take_now(&self, charge: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
+        let outcome = self.limiter.take_now(charge);
+        outcome.iter().for_each(|outcome| self.count(outcome));
         outcome
     }
 }

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod at_once;
 mod counter;
 mod local;
 mod random;
@@ -11,7 +12,13 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{policy::RateLimit, replica::Stopwatch, time::Moment};
+use crate::domain::{
+    limit::{Charge, Marks},
+    name::KeyName,
+    policy::RateLimit,
+    replica::Stopwatch,
+    time::Moment,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CI: &str = "workspaces/acme/keys/ci";
@@ -34,4 +41,14 @@ impl Stopwatch for Dial {
 
 fn limit(name: &str, quota: u64) -> RateLimit {
     RateLimit { name: name.to_owned(), quota, window: SECOND, ..RateLimit::default() }
+}
+
+/// A charge of limits of a key and of its workspace, of which is told what is left.
+fn charge<'a>(
+    key: &'a KeyName,
+    (key_limits, workspace_limits): (&'a [RateLimit], &'a [RateLimit]),
+    cost: u64,
+) -> Charge<'a> {
+    let marks = Marks::of(key);
+    Charge { key, marks, key_limits, workspace_limits, class: "", cost, tells: true }
 }

@@ -6,13 +6,10 @@ use std::{
 };
 
 use crate::domain::{
+    bits::{OwnBits, Place},
     name::{Id, KeyName},
-    secret::Digest,
     usage::{Calls, Hour, LastUse, Outcome, SecretUse, Use},
 };
-
-/// A secret, as a key of a map.
-type Place = [u8; Digest::LEN];
 
 /// How many entries there may be, of all that was counted and not yet written together.
 #[derive(Debug)]
@@ -80,6 +77,7 @@ struct Count {
 }
 
 /// Never empty; nearly always there is one, which takes no memory of its own.
+#[repr(C)]
 struct Counts {
     first: Count,
     more: Vec<Count>,
@@ -131,18 +129,33 @@ impl Counts {
     }
 }
 
-/// What was counted of a secret.
+/// What was counted of a secret. What a further use changes stands first, in one line of the
+/// processor's cache.
+#[repr(C, align(64))]
 struct Entry {
-    key: KeyName,
     last: Option<LastUse>,
     counts: Counts,
+    key: KeyName,
 }
+
+impl Entry {
+    /// It was used then, and maybe later: of uses at one moment the first is kept.
+    fn used(&mut self, last: Option<LastUse>) {
+        let Some(last) = last else { return };
+        if self.last.is_none_or(|before| last.time > before.time) {
+            self.last = Some(last);
+        }
+    }
+}
+
+/// A map by secrets.
+type BySecret<V> = HashMap<Place, V, OwnBits>;
 
 /// What was counted.
 #[derive(Default)]
 pub(super) struct Tally {
     /// Each in a place of its own: when the map grows, on a thread that answers, little is moved.
-    secrets: HashMap<Place, Box<Entry>>,
+    secrets: BySecret<Box<Entry>>,
     /// What had no place among the secrets.
     workspaces: HashMap<Id, Counts>,
 }
@@ -158,7 +171,8 @@ const IN_A_ROW_MAX: usize = 10_000;
 
 impl Tally {
     pub(super) fn with_capacity(secrets: usize) -> Self {
-        Self { secrets: HashMap::with_capacity(secrets), workspaces: HashMap::new() }
+        let secrets = BySecret::with_capacity_and_hasher(secrets, OwnBits);
+        Self { secrets, workspaces: HashMap::new() }
     }
 
     pub(super) fn secrets(&self) -> usize {
@@ -176,15 +190,15 @@ impl Tally {
         let count = Count { hour: Hour::of(at.time), outcome, calls: 1 };
         // Of a secret that works no more it is not told when it was tried.
         let last = (outcome != Outcome::InvalidKey).then_some(at);
-        let place = digest.as_bytes();
-        if let Some(entry) = self.secrets.get_mut(place) {
-            entry.last = LastUse::later(entry.last, last);
+        let place = Place::of(digest);
+        if let Some(entry) = self.secrets.get_mut(&place) {
+            entry.used(last);
             if entry.counts.add_within(count, &limits.secrets) {
                 return;
             }
         } else if limits.secrets.take() {
             let entry = Entry { key: key.clone(), last, counts: Counts::new(count) };
-            self.secrets.insert(*place, Box::new(entry));
+            self.secrets.insert(place, Box::new(entry));
             return;
         }
         self.count_workspace(&key.workspace, count, limits);
@@ -214,7 +228,7 @@ impl Tally {
             for (place, entry) in secrets.by_ref().take(IN_A_ROW_MAX) {
                 match self.secrets.get_mut(&place) {
                     Some(same) => {
-                        same.last = LastUse::later(same.last, entry.last);
+                        same.used(entry.last);
                         same.counts.merge(&entry.counts, &limits.secrets);
                     }
                     None => _ = self.secrets.insert(place, entry),
@@ -233,7 +247,7 @@ impl Tally {
     /// Takes out what was counted of so many secrets, or if there are none, of so many workspaces
     /// alone. None: there is nothing.
     pub(super) fn take(&mut self, most: usize) -> Option<Self> {
-        let secrets: HashMap<_, _> = self.secrets.extract_if(|_, _| true).take(most).collect();
+        let secrets: BySecret<_> = self.secrets.extract_if(|_, _| true).take(most).collect();
         let workspaces = match secrets.is_empty() {
             true => self.workspaces.extract_if(|_, _| true).take(most).collect(),
             false => HashMap::new(),
@@ -280,7 +294,7 @@ impl Tally {
                 add(workspace, count);
                 calls.push(row(workspace, Some(key), count));
             }
-            let digest = Digest::from_bytes(*place);
+            let digest = place.digest();
             let used = |last| SecretUse { key: entry.key.clone(), digest, last };
             last.extend(entry.last.map(used));
         }

@@ -90,7 +90,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "limits",
-        ours: Some(&["limits", "domain"]),
+        ours: Some(&["limits", "domain", "measure"]),
         not_ours: &[],
         foreign: &[TRANSPORT, DATABASE, TELEMETRY, &["moka", "Instant", "SystemTime"]],
     },

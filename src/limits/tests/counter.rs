@@ -12,11 +12,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
-use super::{CI, Dial};
+use super::{CI, Dial, charge};
 use crate::{
     domain::{
-        limit::{CannotTell, Charge, Limiter as _, Rate, Verdict},
-        name::KeyName,
+        limit::{CannotTell, Limiter as _, Rate, Verdict},
         policy::RateLimit,
         replica::Stopwatch,
     },
@@ -166,7 +165,5 @@ pub(super) async fn take(
     limits: (&[RateLimit], &[RateLimit]),
     cost: u64,
 ) -> Result<Verdict, CannotTell> {
-    let key: KeyName = key.parse().unwrap();
-    let (key_limits, workspace_limits) = (limits.0.iter().collect(), limits.1.iter().collect());
-    replica.take(&Charge { key: &key, key_limits, workspace_limits, cost, tells: true }).await
+    replica.take(&charge(&key.parse().unwrap(), limits, cost)).await
 }

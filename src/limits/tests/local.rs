@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{CI, Dial, SECOND, limit};
+use super::{CI, Dial, SECOND, charge, limit};
 use crate::{
     domain::{
-        limit::{CannotTell, Charge, Population, Verdict, Wait},
+        limit::{CannotTell, Population, Verdict, Wait},
         name::KeyName,
         policy::RateLimit,
     },
@@ -42,11 +42,7 @@ impl Case {
     }
 
     fn take(&self, key: &str, own: &[RateLimit], common: &[RateLimit], cost: u64) -> Verdict {
-        let key: KeyName = key.parse().unwrap();
-        let (key_limits, workspace_limits) = (own.iter().collect(), common.iter().collect());
-        self.local
-            .charge(&Charge { key: &key, key_limits, workspace_limits, cost, tells: true })
-            .unwrap()
+        self.local.charge(&charge(&key.parse().unwrap(), (own, common), cost)).unwrap()
     }
 
     fn passes(&self, key: &str, own: &[RateLimit], common: &[RateLimit]) -> bool {
@@ -174,10 +170,8 @@ fn where_nobody_knows_how_many_share_a_limit_nothing_is_let_through() {
     let case = Case::new();
     case.population.0.store(0, SeqCst);
     let key: KeyName = CI.parse().unwrap();
-    let limit = limit("a", 10);
-    let key_limits = vec![&limit];
-    let charge = Charge { key: &key, key_limits, workspace_limits: vec![], cost: 1, tells: true };
-    assert_eq!(case.local.charge(&charge), Err(CannotTell));
+    let own = [limit("a", 10)];
+    assert_eq!(case.local.charge(&charge(&key, (&own, &[]), 1)), Err(CannotTell));
 }
 
 #[test]

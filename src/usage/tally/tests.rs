@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::domain::time::Timestamp;
+use crate::domain::{secret::Digest, time::Timestamp};
 
 const HOUR: i64 = 3_600_000_000;
 

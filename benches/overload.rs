@@ -18,6 +18,8 @@
 #[path = "../tests/kill/caller.rs"]
 #[expect(dead_code, reason = "tests need more of it")]
 mod caller;
+#[path = "http2/wire.rs"]
+mod http2;
 #[path = "overload/load.rs"]
 mod load;
 #[path = "../tests/kill/process.rs"]

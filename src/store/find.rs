@@ -1,13 +1,14 @@
 //! Whose a secret is.
 
+mod bare;
 mod shared;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 use sea_orm::{
-    ConnectionTrait, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    QueryResult, QuerySelect as _,
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
+    QueryResult, QuerySelect as _, Statement,
     sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
 };
 
@@ -33,7 +34,13 @@ const POLICIES_MAX: u64 = 64;
 /// Compiled policies by identifier, and by the revision and the moment of the last change. An
 /// entry is right for ever, for a policy never changes without new ones: a database that was set
 /// back gives revisions again, but at another moment.
-pub(super) struct Policies(Cache<(String, i64, i64), Arc<CompiledPolicy>>, Shared);
+pub(super) struct Policies {
+    compiled: Cache<(String, i64, i64), Arc<CompiledPolicy>>,
+    /// What keys have in common.
+    shared: Shared,
+    /// The text of a look-up, which takes longer to put together than to be answered.
+    sql: OnceLock<String>,
+}
 
 /// What a look-up came to.
 pub(super) enum Found {
@@ -47,7 +54,14 @@ pub(super) enum Found {
 
 impl Policies {
     pub(super) fn new() -> Self {
-        Self(Cache::new(POLICIES_MAX), Shared::default())
+        let compiled = Cache::new(POLICIES_MAX);
+        Self { compiled, shared: Shared::default(), sql: OnceLock::new() }
+    }
+
+    /// The look-up of a secret, with always the same text: each connection prepares it once.
+    fn look_up(&self, backend: DbBackend, digest: &Digest) -> Statement {
+        let sql = self.sql.get_or_init(|| backend.build(&select(digest)).sql);
+        Statement::from_sql_and_values(backend, sql, [digest.as_bytes().to_vec().into()])
     }
 
     /// Reads all that a decision rests on in one statement, but for the policy's
@@ -57,11 +71,12 @@ impl Policies {
         db: &impl ConnectionTrait,
         digest: &Digest,
     ) -> Result<Found, StoreError> {
-        let Some(row) = db.query_one(&select(digest)).await.map_err(store_error)? else {
+        let look_up = self.look_up(db.get_database_backend(), digest);
+        let Some(row) = db.query_one_raw(look_up).await.map_err(store_error)? else {
             return Ok(Found::Nothing);
         };
         let replaced = optional(row.try_get("", REPLACED).map_err(store_error)?);
-        let facts = self.1.of(Facts { replaced, ..facts(&row)? });
+        let facts = self.shared.of(Facts { replaced, ..facts(&row)? });
         let (policy, revision) = &facts.policy;
         let time = row.try_get("", POLICY_TIME).map_err(store_error)?;
         let entry = (policy.policy.to_string(), revision.0, time);
@@ -92,7 +107,7 @@ impl Policies {
         else {
             return Ok(None);
         };
-        let compiled = self.0.get(&(id.to_owned(), revision, update_time));
+        let compiled = self.compiled.get(&(id.to_owned(), revision, update_time));
         let (value, revision, update_time) = match compiled {
             Some(compiled) => (compiled, revision, update_time),
             None => {
@@ -112,14 +127,14 @@ impl Policies {
     /// The policy of a row, compiled at most once.
     fn compile(&self, row: &policy::Model) -> Result<Arc<CompiledPolicy>, StoreError> {
         let entry = entry(row);
-        if let Some(compiled) = self.0.get(&entry) {
+        if let Some(compiled) = self.compiled.get(&entry) {
             return Ok(compiled);
         }
         let document = from_json(&row.document, "policies.document")?;
         let compiled = CompiledPolicy::restore(document)
             .ok_or_else(|| StoreError::Corrupt("policies.document is too large".to_owned()))?;
         let compiled = Arc::new(compiled);
-        self.0.insert(entry, Arc::clone(&compiled));
+        self.compiled.insert(entry, Arc::clone(&compiled));
         Ok(compiled)
     }
 
@@ -129,7 +144,7 @@ impl Policies {
         db: &impl ConnectionTrait,
         wanted: (String, i64, i64),
     ) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
-        if let Some(compiled) = self.0.get(&wanted) {
+        if let Some(compiled) = self.compiled.get(&wanted) {
             return Ok(Some(compiled));
         }
         let row = policy::Entity::find_by_id(&wanted.0).one(db).await.map_err(store_error)?;

@@ -1,7 +1,10 @@
 //! Which signing keys a database was used with.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, SelectExt as _, Set,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    SelectExt as _, Set,
 };
 
 use super::{
@@ -37,7 +40,8 @@ impl Store {
 
     /// Notes the fingerprints of signing keys that are new to the database, and sees
     /// to it that the others are the same as ever. A version that the keyring no longer
-    /// has is a fault as long as a secret that was not replaced was signed with it. Without
+    /// has is a fault as long as a secret that was not replaced was signed with it: of those that
+    /// were noted, as every one is before it signs. Without
     /// any secret there is nothing to hold a keyring against; but where other processes use
     /// the database, one of them may be about to sign, and the first keyring is that of all.
     ///
@@ -78,16 +82,31 @@ impl Store {
                 }
             }
         }
-        let held = keyring.keys().map(|key| key.version().to_string());
-        let orphan = secret::Entity::find()
-            .filter(secret::Column::Version.is_not_in(held))
-            .filter(secret::Column::ReplacedTime.is_null())
-            .one(&transaction)
-            .await
-            .map_err(failed)?;
-        if let Some(secret::Model { version, .. }) = orphan {
+        if let Some(version) = missing(&transaction, keyring).await.map_err(failed)? {
             return Err(OpenError::MissingKey { place: self.place.clone(), version });
         }
         transaction.commit().await.map_err(failed)
     }
+}
+
+/// A version that the keyring no longer has, and a secret that was not replaced was signed with.
+/// Whoever signs has noted the version before. So no secret is looked at where the keyring has all
+/// that were noted: there may be millions, and no index of their versions.
+async fn missing(
+    transaction: &impl ConnectionTrait,
+    keyring: &Keyring,
+) -> Result<Option<String>, DbErr> {
+    let held: BTreeSet<_> = keyring.keys().map(|key| key.version().to_string()).collect();
+    let noted = Entity::find().all(transaction).await?;
+    let gone: Vec<_> =
+        noted.into_iter().map(|row| row.version).filter(|row| !held.contains(row)).collect();
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    let orphan = secret::Entity::find()
+        .filter(secret::Column::Version.is_in(gone))
+        .filter(secret::Column::ReplacedTime.is_null())
+        .one(transaction)
+        .await?;
+    Ok(orphan.map(|secret| secret.version))
 }

@@ -12,8 +12,8 @@ async fn a_look_up_scans_no_table() {
     let store = Store::open(&Options::new(directory.path().join("keyward.db"))).await.unwrap();
     store.migrate().await.unwrap();
     let backend = store.readers.get_database_backend();
-    let Statement { sql, values, .. } =
-        backend.build(&select(&Digest::from_bytes([0; Digest::LEN])));
+    let digest = Digest::from_bytes([0; Digest::LEN]);
+    let Statement { sql, values, .. } = store.policies.look_up(backend, &digest);
     let plan = Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend: backend };
     let steps = store.readers.query_all_raw(plan).await.unwrap();
     let steps: Vec<String> = steps.iter().map(|step| step.try_get("", "detail").unwrap()).collect();

@@ -1,0 +1,62 @@
+//! The server that everybody ships beside ours, and what ours can be asked.
+
+use keyward::proto::IntrospectView;
+
+use crate::{
+    bench::{Bench, SERVER_CORE, fill, other},
+    cases::{BATCH, Unary, batch, health, stream},
+    keys::Deployment,
+    questions::Spread,
+};
+
+/// How much slower one is than another has to be told of the same moment, and so in turns.
+pub(crate) fn measure(bench: &mut Bench) {
+    let deployment = Deployment::with(bench.size.keys);
+    let stock = other("--stock", SERVER_CORE);
+    let own = deployment.serve(SERVER_CORE, &[]);
+    fill(&own, &deployment);
+    let mut of_stock = health("stock health");
+    let mut of_own = health("own health");
+    let short = Unary::new(&deployment, IntrospectView::Decision);
+    let mut decision = short.case("introspect, decision", Spread::Zipfian);
+    let mut uniform = short.case("introspect, uniform", Spread::Uniform);
+    let long = Unary::new(&deployment, IntrospectView::Full);
+    let mut full = long.case("introspect, full", Spread::Zipfian);
+    let mut streams = stream("introspect, stream", &deployment, Spread::Zipfian);
+    let mut batches = batch("introspect, batch of 64", &deployment, Spread::Zipfian);
+    for _ in 0..bench.size.rounds {
+        let stock_health = bench.run(&stock, &mut of_stock);
+        let own_health = bench.run(&own, &mut of_own);
+        let decided = bench.run(&own, &mut decision);
+        let told = bench.run(&own, &mut full);
+        let evenly = bench.run(&own, &mut uniform);
+        let streamed = bench.run(&own, &mut streams);
+        let batched = bench.run(&own, &mut batches);
+        let half = decided.rate / 2.0;
+        let half_decided = bench.run_at(&own, &mut decision, half);
+        let half_health = bench.run_at(&own, &mut of_own, own_health.rate / 2.0);
+        let same_health = bench.run_at(&own, &mut of_own, half);
+        let figures = &mut bench.figures;
+        figures.note_run("stock_health", &stock_health);
+        figures.note_run("own_health", &own_health);
+        figures.note_run("introspect_decision", &decided);
+        figures.note_run("introspect_full", &told);
+        figures.note_run("introspect_uniform", &evenly);
+        figures.note_run("stream", &streamed);
+        figures.note_run("batch", &batched);
+        figures.note("introspect_decision_vs_stock_health", decided.rate / stock_health.rate);
+        figures.note("introspect_decision_vs_own_health", decided.rate / own_health.rate);
+        figures.note("introspect_full_vs_own_health", told.rate / own_health.rate);
+        figures.note("introspect_uniform_vs_own_health", evenly.rate / own_health.rate);
+        #[expect(clippy::cast_precision_loss, reason = "64")]
+        let keys = BATCH as f64;
+        figures.note("stream_per_key_cpu_gain", decided.cpu_us() / streamed.cpu_us());
+        figures.note("batch_per_key_cpu_gain", decided.cpu_us() * keys / batched.cpu_us());
+        figures.note("stream_keys_per_cpu_s", 1e6 / streamed.cpu_us());
+        figures.note("batch_keys_per_cpu_s", keys * 1e6 / batched.cpu_us());
+        let p99 = half_decided.us(0.99);
+        figures.note("p99_at_half_load_us", p99);
+        figures.note("p99_ratio_at_half_load", p99 / half_health.us(0.99));
+        figures.note("p99_ratio_at_same_rate", p99 / same_health.us(0.99));
+    }
+}

@@ -38,7 +38,7 @@ use keyward::{
     cache::{Bounds, Cache, SoleOwner},
     clock::{SystemClock, SystemStopwatch},
     config::Settings,
-    domain::secret::Digest,
+    domain::{caller::Caller, ports::FindKey as _, secret::Digest},
     introspect::{Introspection, Question},
     limits::{Alone, Local},
     usage::Meter,
@@ -109,26 +109,25 @@ fn measure(name: &str, settings: &Settings, keys: usize, rounds: usize, report: 
     });
     let asked = Arc::new(asked.collect());
     let world = World { runtime, back, front, furnished, asked };
-    let (mut ratios, mut colds, mut bares) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rounds_of: [Vec<f64>; 5] = Default::default();
     // In the first one statements are prepared and pages are read.
     for round in 0..=rounds {
-        let (cold, bare) = match round % 2 {
-            0 => {
-                let cold = world.cold();
-                (cold, world.bare())
+        let [mut cold, mut bare] = [0.0; 2];
+        for turn in 0..2 {
+            match (round + turn) % 2 {
+                0 => cold = world.cold(false),
+                _ => bare = world.bare(),
             }
-            _ => {
-                let bare = world.bare();
-                (world.cold(), bare)
-            }
-        };
+        }
+        let figures = [cold, bare, cold / bare, world.cold(true), world.found()];
         if round > 0 {
-            ratios.push(cold / bare);
-            colds.push(cold);
-            bares.push(bare);
+            rounds_of.iter_mut().zip(figures).for_each(|(rounds, figure)| rounds.push(figure));
         }
     }
+    let [colds, bares, ratios, colds_on_back, founds] = rounds_of;
     report.note(&format!("cold_{name}_us"), "µs", &colds);
+    report.note(&format!("cold_{name}_on_back_us"), "µs", &colds_on_back);
+    report.note(&format!("found_{name}_us"), "µs", &founds);
     report.note(&format!("bare_{name}_us"), "µs", &bares);
     report.note(&format!("cold_{name}_ratio"), "", &ratios);
     let closing = world.furnished.store;
@@ -137,8 +136,9 @@ fn measure(name: &str, settings: &Settings, keys: usize, rounds: usize, report: 
 }
 
 impl World {
-    /// The median of whole calls with an empty cache, in microseconds.
-    fn cold(&self) -> f64 {
+    /// The median of whole calls with an empty cache, in microseconds: asked on the front, as
+    /// they are, or on the back, to see what the way between them costs.
+    fn cold(&self, on_back: bool) -> f64 {
         let Furnished { store, keyring, root, .. } = &self.furnished;
         let bounds =
             Bounds { bytes_max: 1 << 30, loads_max: 64, load_wait: Duration::from_secs(10) };
@@ -148,30 +148,30 @@ impl World {
         let (keys, clock) = (Arc::clone(&cache) as _, Arc::new(SystemClock));
         let introspection = Introspection::new(Arc::clone(keyring), keys, clock, limiter)
             .counted_by(Arc::new(Meter::default()));
-        let required_scopes = [keys::scope(3)];
-        let times = self.front.block_on(async {
-            let mut times = Vec::with_capacity(self.asked.len());
-            for (secret, _) in self.asked.iter() {
-                let question = Question {
-                    secret,
-                    client_ip: "10.0.2.9",
-                    required_scopes: &required_scopes,
-                    resource: "",
-                    class: "",
-                    cost: 1,
-                    full: false,
-                    without_hint: false,
-                };
-                let begun = Instant::now();
-                let answer = introspection.introspect(root, question).await.unwrap();
-                times.push(begun.elapsed());
-                assert_eq!(answer.decision.denial, None);
-            }
-            times
-        });
+        let asking = ask(introspection, root.clone(), Arc::clone(&self.asked));
+        let times = match on_back {
+            true => self.front.block_on(self.back.handle().spawn(asking)).unwrap(),
+            false => self.front.block_on(asking),
+        };
         let counts = cache.counts();
         assert_eq!((counts.hits, counts.loads), (0, self.asked.len() as u64));
         median_us(times)
+    }
+
+    /// The median of the look-up in the store alone, on the back, in microseconds.
+    fn found(&self) -> f64 {
+        let (store, asked) = (Arc::clone(&self.furnished.store), Arc::clone(&self.asked));
+        let asking = self.back.handle().spawn(async move {
+            let mut times = Vec::with_capacity(asked.len());
+            for (_, digest) in asked.iter() {
+                let begun = Instant::now();
+                let key = store.find_key(digest).await.unwrap();
+                times.push(begun.elapsed());
+                assert!(key.is_some());
+            }
+            times
+        });
+        median_us(self.front.block_on(asking).unwrap())
     }
 
     /// The median of the bare statement, in microseconds.
@@ -189,4 +189,31 @@ impl World {
         });
         median_us(self.front.block_on(asking).unwrap())
     }
+}
+
+/// Asks about all of them, one after the other.
+async fn ask(
+    introspection: Introspection,
+    root: Caller,
+    asked: Arc<Vec<(String, Digest)>>,
+) -> Vec<Duration> {
+    let required_scopes = [keys::scope(3)];
+    let mut times = Vec::with_capacity(asked.len());
+    for (secret, _) in asked.iter() {
+        let question = Question {
+            secret,
+            client_ip: "10.0.2.9",
+            required_scopes: &required_scopes,
+            resource: "",
+            class: "",
+            cost: 1,
+            full: false,
+            without_hint: false,
+        };
+        let begun = Instant::now();
+        let answer = introspection.introspect(&root, question).await.unwrap();
+        times.push(begun.elapsed());
+        assert_eq!(answer.decision.denial, None);
+    }
+    times
 }

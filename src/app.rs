@@ -17,7 +17,7 @@ use crate::{
     domain::{ports::Clock, secret::Keyring},
     grpc::{
         authenticate::{Authenticated, Knows},
-        introspect::IntrospectService,
+        introspect::{IntrospectService, Introspects},
         key_admin::KeyAdminService,
         layers::{EdgeLimits, Watch, edge},
         quick::Quick,
@@ -26,7 +26,7 @@ use crate::{
     introspect::Introspection,
     keyring,
     measure::Gauge,
-    proto::{self, introspect_server::IntrospectServer, key_admin_server::KeyAdminServer},
+    proto::{self, key_admin_server::KeyAdminServer},
     replica::Replica,
     server,
     store::{Place, Store},
@@ -208,7 +208,7 @@ impl App {
         let queues = key_admin.queues();
         let key_admin = KeyAdminServer::new(key_admin).max_decoding_message_size(most);
         let introspect = IntrospectService::new(Arc::clone(&self.introspection));
-        let introspect = IntrospectServer::new(introspect).max_decoding_message_size(most);
+        let introspect = Introspects::new(introspect, most);
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut routes = Routes::new(health)
             .add_service(Sparing::new(Authenticated::new(key_admin, knows.clone()), queues))

@@ -56,7 +56,8 @@ use loads::{Begun, Load, Loads};
 /// How much is kept, and how much is loaded at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// About how many bytes of memory the keys take.
+    /// About how many bytes of memory the keys take. An eighth of them is for what threads have at
+    /// hand.
     pub bytes_max: u64,
     /// Reads of the store at once.
     pub loads_max: usize,

@@ -165,13 +165,9 @@ impl Introspection {
     }
 
     /// Takes note of a use, and waits for nothing.
-    fn count(&self, found: &Found, denial: Option<Denial>, address: Option<IpAddr>) {
+    fn count(&self, Found { digest, key }: &Found, denial: Option<Denial>, at: LastUse) {
         if let Some(uses) = &self.uses {
-            // Not by the latest that it may be, which is for judging what ends.
-            let at = LastUse { time: self.clock.now(), address };
-            let Found { digest, key } = found;
-            let outcome = Outcome::from(denial);
-            uses.count(Use { key: key.name(), digest, outcome, at });
+            uses.count(Use { key: key.name(), digest, outcome: Outcome::from(denial), at });
         }
     }
 
@@ -207,7 +203,8 @@ impl Introspection {
         peer: Option<IpAddr>,
     ) -> Result<Caller, NotAuthenticated> {
         let (caller, found) = self.caller(secret, peer).await?;
-        self.count(&found, None, peer);
+        // Not by the latest that it may be, which is for judging what ends.
+        self.count(&found, None, LastUse { time: self.clock.now(), address: peer });
         Ok(caller)
     }
 
@@ -291,9 +288,14 @@ impl Introspection {
     /// The last step: takes note that the key was used. Also where a newer secret had replaced
     /// the one that was sent: who replaced it wants to know that it is still sent.
     pub fn conclude(&self, posed: &Posed<'_>, answer: &Answer) {
+        self.conclude_at(posed, answer, self.clock.now());
+    }
+
+    fn conclude_at(&self, posed: &Posed<'_>, answer: &Answer, time: Timestamp) {
         self.decisions.count(answer.decision.denial);
         if let Some(found) = &posed.found {
-            self.count(found, answer.decision.denial, posed.inquiry.client);
+            let at = LastUse { time, address: posed.inquiry.client };
+            self.count(found, answer.decision.denial, at);
         }
     }
 }

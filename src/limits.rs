@@ -38,6 +38,10 @@ impl Population for Alone {
     fn replicas(&self) -> usize {
         1
     }
+
+    fn is_fixed(&self) -> bool {
+        true
+    }
 }
 
 /// Takes nothing: of several replicas none is to let anything through that cannot be counted.

@@ -80,7 +80,8 @@ pub trait Serves: Clone + Send + 'static {
 
 /// Answers the calls of one connection, each in the name of a clone.
 pub trait Answers: Clone + Send + 'static {
-    /// Answers a call that came at this moment: what it waited since is time that its caller has waited.
+    /// Answers a call that came at this moment: what it waited since is time that its caller has waited. Nothing is
+    /// done until it is polled. It is moved several times on its way there: it should be small.
     fn answer(
         self,
         request: Request<Incoming>,

@@ -16,6 +16,8 @@ mod gone;
 mod parts;
 #[path = "kill/random.rs"]
 mod random;
+#[path = "flood/wire.rs"]
+mod wire;
 
 use std::collections::HashSet;
 
@@ -100,19 +102,21 @@ fn malformed_secrets_cost_no_look_up() {
     });
 }
 
-/// Well-formed secrets, checksum and all, of a signing key that is not ours.
+/// A well-formed secret, checksum and all, of a signing key that is not ours.
+fn forge(number: usize, random: &mut Random) -> String {
+    let prefix = Prefix::parse("acme_live").unwrap();
+    let bytes = [(); SigningKey::LEN].map(|()| random.next() as u8);
+    let version = KeyVersion::all().nth(number % 62).unwrap();
+    let forger = Keyring::new(vec![SigningKey::new(version, &bytes)], version).unwrap();
+    forger.mint(&prefix, &SystemRandom::new()).unwrap().secret.reveal()
+}
+
 #[test]
 fn forged_secrets_cost_no_look_up() {
     with_parts(async |parts| {
         let mut random = Random::new(seed("forged"));
         let root = parts.root().await;
-        let (prefix, entropy) = (Prefix::parse("acme_live").unwrap(), SystemRandom::new());
-        let forged = (0..FLOOD).map(|number| {
-            let bytes = [(); SigningKey::LEN].map(|()| random.next() as u8);
-            let version = KeyVersion::all().nth(number % 62).unwrap();
-            let forger = Keyring::new(vec![SigningKey::new(version, &bytes)], version).unwrap();
-            forger.mint(&prefix, &entropy).unwrap().secret.reveal()
-        });
+        let forged = (0..FLOOD).map(|number| forge(number, &mut random));
         flood(&parts, &root, forged).await;
     });
 }

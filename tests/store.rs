@@ -197,5 +197,6 @@ conformance! {
         the_schema_goes_up_down_and_up
         what_is_in_a_change_is_not_lost_on_the_way_back
         a_newer_schema_is_refused_by_name
-        another_keyring_is_refused;
+        another_keyring_is_refused
+        secrets_are_looked_through_only_where_a_version_that_was_noted_is_gone;
 }

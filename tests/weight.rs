@@ -7,7 +7,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use mimalloc::MiMalloc;
 use keyward::{
     cache::{Bounds, Cache, SoleOwner},
     domain::{
@@ -24,6 +23,7 @@ use keyward::{
         workspace::Workspace,
     },
 };
+use mimalloc::MiMalloc;
 use tokio::runtime::Handle;
 
 /// That of the program.
@@ -204,7 +204,11 @@ async fn a_key_takes_about_as_much_memory_as_the_cache_believes() {
     let usual = Arc::new(Usual { policy: policy(), workspace, principal });
     let (believed, grown) = fill(usual, USUAL).await;
     let each = |bytes: u64| bytes / u64::from(USUAL);
-    println!("ten scopes, three networks: {} bytes believed, {} taken", each(believed), each(grown));
+    println!(
+        "ten scopes, three networks: {} bytes believed, {} taken",
+        each(believed),
+        each(grown)
+    );
     assert!(each(grown) <= 1_024);
     assert!(believed < 2 * grown && 3 * grown < 4 * believed, "{believed} and {grown}");
 }

@@ -1,22 +1,26 @@
 //! What all measurements have in common.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{
-    cases::{Case, batch},
+    cases::{BATCH, Case, batch},
     drive::{Lasts, Load, drive},
     figures::{Figures, line},
     keys::Deployment,
     questions::Spread,
     servers::{Server, free_addresses},
+    stock,
     tally::Outcome,
 };
 
 /// Servers run here, and the load comes from there.
 pub(crate) const SERVER_CORE: &str = "0";
 pub(crate) const LOAD_CORE: usize = 1;
+
+/// Who answers less than this part of what is asked does not keep up with it.
+const KEPT_UP: f64 = 0.95;
 
 /// How much is measured.
 pub(crate) struct Size {
@@ -74,41 +78,63 @@ impl Bench {
 
     /// As much as the server takes.
     pub(crate) fn run(&self, server: &Server, case: &mut Case) -> Outcome {
-        told(case.name, drive(server, case, self.load(8, 16)))
+        let outcome = drive(server, case, self.load(8, 16));
+        println!("{}", line(case.name, &outcome, true));
+        outcome
     }
 
     /// So much in a second.
     pub(crate) fn run_at(&self, server: &Server, case: &mut Case, rate: f64) -> Outcome {
-        let name = format!("  at {rate:.0}/s");
-        told(&name, drive(server, case, Load { rate: Some(rate), ..self.load(8, 16) }))
+        let load = Load { rate: Some(rate), ..self.load(8, 16) };
+        let outcome = told(&format!("  at {rate:.0}/s"), drive(server, case, load));
+        if outcome.rate < rate * KEPT_UP {
+            println!("  IT DOES NOT KEEP UP");
+        }
+        outcome
     }
 }
 
 /// Asks so many questions, which are not measured.
 pub(crate) fn ask(server: &Server, case: &mut Case, count: usize) {
+    // As many as are looked up at once.
+    ask_over(server, case, count, 8);
+}
+
+fn ask_over(server: &Server, case: &mut Case, count: usize, connections: usize) {
     let lasts = Lasts::Answers(u64::try_from(count).unwrap());
-    let warm_up = Duration::ZERO;
-    drive(server, case, Load { connections: 8, in_flight: 8, rate: None, warm_up, lasts });
+    let (in_flight, warm_up) = (connections, Duration::ZERO);
+    drive(server, case, Load { connections, in_flight, rate: None, warm_up, lasts });
 }
 
 /// Has all keys looked up, so that what memory has room for is in it.
 pub(crate) fn fill(server: &Server, of: &Deployment) {
     let mut all = batch("all keys", of, Spread::Once);
-    ask(server, &mut all, of.secrets.len() / crate::cases::BATCH);
+    ask_over(server, &mut all, of.secrets.len().div_ceil(BATCH), 1);
 }
 
-/// Prints what came of a run.
+/// Prints what came of a run that was not to take all that the server has.
 pub(crate) fn told(name: &str, outcome: Outcome) -> Outcome {
-    println!("{}", line(name, &outcome));
+    println!("{}", line(name, &outcome, false));
     outcome
+}
+
+/// Starts what everybody ships.
+pub(crate) fn stock() -> Server {
+    start(&[&stock::program().display().to_string()], SERVER_CORE)
 }
 
 /// Starts this program as another server than ours.
 pub(crate) fn other(kind: &str, cores: &str) -> Server {
     let program = std::env::current_exe().unwrap().display().to_string();
+    start(&[&program, kind], cores)
+}
+
+fn start(program: &[&str], cores: &str) -> Server {
     let [address] = free_addresses();
-    let log = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("other.log");
-    Server::start(&[&program, kind, &address.to_string()], &[], (address, address), cores, &log)
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other.log");
+    let listens = address.to_string();
+    let program = [program, &[&*listens]].concat();
+    Server::start(&program, &[], (address, address), cores, &log)
 }
 
 /// Keeps this thread on these cores.

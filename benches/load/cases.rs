@@ -96,7 +96,10 @@ pub(crate) fn stream(name: &'static str, of: &Deployment, spread: Spread) -> Cas
 
 /// Many keys in one call.
 pub(crate) fn batch(name: &'static str, of: &Deployment, spread: Spread) -> Case {
-    let order = draw(of.secrets.len(), spread, BATCHES * BATCH, 3);
+    let mut order = draw(of.secrets.len(), spread, BATCHES * BATCH, 3);
+    // All are as long as the others.
+    let left = order.len().next_multiple_of(BATCH) - order.len();
+    order.extend_from_within(..left);
     let messages = order.chunks(BATCH).map(|numbers| {
         let ask = |number: &u32| question(&of.secrets[*number as usize], IntrospectView::Decision);
         let requests = numbers.iter().map(ask).collect();

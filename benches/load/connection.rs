@@ -184,7 +184,7 @@ impl Connection {
                 if is_well && self.ended_well.is_empty() {
                     self.ended_well = payload.to_vec();
                 }
-                self.note(is_well, payload);
+                self.note(is_well, || format!("status {}", status(payload)));
                 self.end(place(stream), is_well, done);
             }
             RESET => {
@@ -252,21 +252,21 @@ impl Connection {
             if let Some(open) = self.places.get_mut(place).and_then(Option::as_mut) {
                 open.is_good = is_good;
             }
-            self.note(is_good, message);
+            self.note(is_good, || format!("{message:02x?}"));
             self.end(place, true, done);
         } else {
             let is_good = good.is(message);
             if let Some(open) = &mut self.places[place(stream) % PLACES] {
                 open.is_good = is_good;
             }
-            self.note(is_good, message);
+            self.note(is_good, || format!("{message:02x?}"));
         }
     }
 
     /// Keeps the first answer that is not good.
-    fn note(&mut self, is_good: bool, answer: &[u8]) {
+    fn note(&mut self, is_good: bool, answer: impl FnOnce() -> String) {
         if !is_good && self.bad.is_none() {
-            self.bad = Some(format!("{:?}", String::from_utf8_lossy(answer)));
+            self.bad = Some(answer());
         }
     }
 

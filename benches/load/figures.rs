@@ -52,6 +52,9 @@ impl Figures {
     pub(crate) fn note_run(&mut self, name: &str, outcome: &Outcome) {
         self.note(&format!("{name}_rps"), outcome.rate);
         self.note(&format!("{name}_cpu_us"), outcome.cpu_us());
+        if !outcome.front.is_zero() {
+            self.note(&format!("{name}_front_cpu_us"), outcome.front.as_secs_f64() * 1e6);
+        }
         for (quantile, part) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)] {
             self.note(&format!("{name}_{quantile}_us"), outcome.us(part));
         }
@@ -85,13 +88,14 @@ impl Figures {
     }
 }
 
-/// One line of what a run showed.
-pub(crate) fn line(name: &str, outcome: &Outcome) -> String {
+/// One line of what a run showed, which was to take all that the server has, or not.
+pub(crate) fn line(name: &str, outcome: &Outcome, is_all: bool) -> String {
     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|part| outcome.us(part));
     let Outcome { rate, server_busy, client_busy, .. } = outcome;
     let cpu = outcome.cpu_us();
     let note = match (*client_busy > TAKEN_UP, *server_busy > TAKEN_UP) {
-        (true, false) => "  THE CLIENT CANNOT ASK FASTER",
+        (true, false) if is_all => "  THE CLIENT CANNOT ASK FASTER",
+        (false, false) if is_all => "  NEITHER HAS A CORE OF ITS OWN",
         _ => "",
     };
     format!(

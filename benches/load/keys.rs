@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -13,6 +15,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use tempfile::TempDir;
 
 use crate::{
     authority::Authority,
@@ -28,12 +31,16 @@ const BATCH: usize = 1_000;
 /// Scopes that the policy knows, of which each key has the first ten.
 const SCOPES: usize = 20;
 const SCOPES_OF_KEY: usize = 10;
+/// What the names of copies begin with.
+const COPY: &str = "copy-";
 /// What keys look like: another one where that changes, so that none of before is taken for it.
 const SHAPE: &str = "1: 10 scopes of 20, 3 CIDRs, 2 limits";
 
 /// A database with keys in it, and the secrets to ask about them.
 pub(crate) struct Deployment {
     directory: PathBuf,
+    /// Where it is a copy: what goes with it.
+    _copy: Option<TempDir>,
     /// Of a caller that may do everything.
     pub(crate) caller: String,
     pub(crate) secrets: Vec<String>,
@@ -43,18 +50,19 @@ impl Deployment {
     /// The one with so many keys: each with ten scopes, three CIDRs, and limits of its own and of
     /// its workspace.
     pub(crate) fn with(count: usize) -> Self {
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("bench");
-        let directory = kept.join(format!("keys-{count}"));
+        let directory = kept().join(format!("keys-{count}"));
         let marker = directory.join("shape");
         if fs::read_to_string(&marker).is_ok_and(|shape| shape == SHAPE) {
             let file = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
             let secrets = file("secrets").lines().map(str::to_owned).collect();
-            return Self { caller: file("caller"), secrets, directory };
+            let caller = file("caller");
+            return Self { directory, _copy: None, caller, secrets };
         }
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
         let begun = Instant::now();
-        let mut deployment = Self { directory, caller: String::new(), secrets: Vec::new() };
+        let (caller, secrets) = (String::new(), Vec::new());
+        let mut deployment = Self { directory, _copy: None, caller, secrets };
         deployment.make(count);
         println!("{count} keys made in {:.1?}", begun.elapsed());
         fs::write(marker, SHAPE).unwrap();
@@ -62,14 +70,15 @@ impl Deployment {
     }
 
     /// The same in another directory, so that it can be served beside this one.
-    pub(crate) fn copy(&self, into: &Path) -> Self {
-        fs::create_dir_all(into).unwrap();
+    pub(crate) fn copy(&self) -> Self {
+        let copy = TempDir::with_prefix_in(COPY, kept()).unwrap();
         for file in fs::read_dir(&self.directory).unwrap() {
             let file = file.unwrap();
-            fs::copy(file.path(), into.join(file.file_name())).unwrap();
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
         }
+        let directory = copy.path().to_owned();
         let (caller, secrets) = (self.caller.clone(), self.secrets.clone());
-        Self { directory: into.to_owned(), caller, secrets }
+        Self { directory, _copy: Some(copy), caller, secrets }
     }
 
     fn variables(&self) -> Vec<(String, String)> {
@@ -106,7 +115,11 @@ impl Deployment {
         let issued = authority.server();
         let file = |name: &str, text: &str| {
             let path = self.directory.join(name);
-            fs::write(&path, text).unwrap();
+            let _ = fs::remove_file(&path);
+            // A key is nobody else's business, or it is not taken.
+            let mut open = fs::OpenOptions::new();
+            let mut file = open.write(true).create_new(true).mode(0o600).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
             path.display().to_string()
         };
         let certificate = file("certificate.pem", &issued.certificate);
@@ -138,6 +151,21 @@ impl Deployment {
         self.secrets = runtime.block_on(make(&server, &self.caller, count));
         fs::write(self.directory.join("caller"), &self.caller).unwrap();
         fs::write(self.directory.join("secrets"), self.secrets.join("\n")).unwrap();
+    }
+}
+
+/// Where deployments are kept.
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("bench")
+}
+
+/// Removes the copies of a run that did not come to its end: they take much room.
+pub(crate) fn tidy() {
+    for left in fs::read_dir(kept()).into_iter().flatten() {
+        let left = left.unwrap();
+        if left.file_name().to_string_lossy().starts_with(COPY) {
+            fs::remove_dir_all(left.path()).unwrap();
+        }
     }
 }
 

@@ -113,15 +113,24 @@ impl Drop for Server {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CpuTime(u32);
 
+/// How the threads are called that serve connections, in our server.
+const FRONT: &str = "front-";
+
 impl CpuTime {
-    /// Of all its threads that live, to the nanosecond.
-    pub(crate) fn taken(&self) -> Duration {
+    /// Of all its threads that live, and of those that serve connections, to the nanosecond.
+    pub(crate) fn taken(&self) -> (Duration, Duration) {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0)).unwrap();
         let of_thread = |thread: std::io::Result<fs::DirEntry>| {
             // It may end while it is looked at.
-            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
+            let path = thread.ok()?.path();
+            let text = fs::read_to_string(path.join("schedstat")).ok()?;
+            let taken = Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?);
+            let name = fs::read_to_string(path.join("comm")).ok()?;
+            let of_front = if name.starts_with(FRONT) { taken } else { Duration::ZERO };
+            Some((taken, of_front))
         };
-        Duration::from_nanos(threads.filter_map(of_thread).sum())
+        let add =
+            |all: (Duration, Duration), one: (Duration, Duration)| (all.0 + one.0, all.1 + one.1);
+        threads.filter_map(of_thread).fold(Default::default(), add)
     }
 }

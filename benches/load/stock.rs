@@ -1,6 +1,10 @@
 //! Servers that are not ours, each in a process of its own.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use opentelemetry_proto::tonic::collector::{
     metrics::v1::{
@@ -14,8 +18,29 @@ use opentelemetry_proto::tonic::collector::{
 };
 use tonic::{Request, Response, Status, transport::Server};
 
-/// What everybody ships: tonic's health service alone, on a runtime with a thread per core, with
-/// the defaults of everything and the allocator of the system. Serves until the process is killed.
+/// The program that everybody ships, built as everybody builds it.
+pub(crate) fn build() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--profile", "stock", "--package", "keyward-stock"])
+        .arg("--target-dir")
+        .arg(target())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "keyward-stock is not built: {built}");
+}
+
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
+
+/// Where it is then.
+pub(crate) fn program() -> PathBuf {
+    target().join("stock").join("keyward-stock")
+}
+
+/// The same, built as ours is: with all of it optimised together. Serves until the process is killed.
 pub(crate) fn serve(address: SocketAddr) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

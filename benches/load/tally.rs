@@ -15,7 +15,7 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Outcome {
     /// Good answers in a second.
     pub(crate) rate: f64,
-    /// Good answers, those of the warm-up too.
+    /// All good answers, those of the warm-up too, and of what was in flight at the end.
     pub(crate) good: u64,
     /// Answers that were not.
     pub(crate) bad: u64,
@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     pub(crate) times: Histogram<u64>,
     /// CPU of the server, of all of its threads, by good answer.
     pub(crate) cpu: Duration,
+    /// The part of it that the threads took that serve connections; the rest writes what was used, and the like.
+    pub(crate) front: Duration,
     /// The part of the time, of one core, that the server ran, and that the client did.
     pub(crate) server_busy: f64,
     pub(crate) client_busy: f64,
@@ -47,6 +49,7 @@ impl Outcome {
 struct Used {
     at: Instant,
     server: Duration,
+    front: Duration,
     client: Duration,
 }
 
@@ -56,7 +59,8 @@ pub(crate) struct Tally {
     begun: Option<Used>,
     ended: Option<Used>,
     good: u64,
-    good_before: u64,
+    /// Good answers that are not measured.
+    good_beside: u64,
     bad: u64,
     times: Histogram<u64>,
 }
@@ -66,14 +70,15 @@ impl Tally {
         let longest = u64::try_from(TIME_MAX.as_nanos()).unwrap();
         let times = Histogram::new_with_bounds(100, longest, 3).unwrap();
         let (begun, ended) = (None, None);
-        Self { server, begun, ended, good: 0, good_before: 0, bad: 0, times }
+        Self { server, begun, ended, good: 0, good_beside: 0, bad: 0, times }
     }
 
     fn used(&self) -> Used {
         let client = clock_gettime(ClockId::ThreadCPUTime);
         let client =
             Duration::new(client.tv_sec.try_into().unwrap(), client.tv_nsec.try_into().unwrap());
-        Used { at: Instant::now(), server: self.server.taken(), client }
+        let (server, front) = self.server.taken();
+        Used { at: Instant::now(), server, front, client }
     }
 
     pub(crate) fn begin(&mut self) {
@@ -92,18 +97,18 @@ impl Tally {
     pub(crate) fn count(&mut self, done: Done, now: Instant) {
         if !done.is_good {
             self.bad += 1;
-        } else if self.begun.is_none() {
-            self.good_before += 1;
-        } else if self.ended.is_none() {
+        } else if self.begun.is_none() || self.ended.is_some() {
+            self.good_beside += 1;
+        } else {
             self.good += 1;
             let taken = u64::try_from(now.duration_since(done.due).as_nanos()).unwrap_or(u64::MAX);
             self.times.saturating_record(taken);
         }
     }
 
-    /// Good answers, those of the warm-up too.
+    /// All answers until now.
     pub(crate) fn all(&self) -> u64 {
-        self.good_before + self.good
+        self.good_beside + self.good + self.bad
     }
 
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
@@ -113,10 +118,11 @@ impl Tally {
         let cpu = ended.server - begun.server;
         Outcome {
             rate: self.good as f64 / time,
-            good: self.all(),
+            good: self.good_beside + self.good,
             bad: self.bad,
             times: self.times,
             cpu: cpu.div_f64(self.good.max(1) as f64),
+            front: (ended.front - begun.front).div_f64(self.good.max(1) as f64),
             server_busy: cpu.as_secs_f64() / time,
             client_busy: (ended.client - begun.client).as_secs_f64() / time,
         }

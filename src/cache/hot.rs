@@ -36,7 +36,7 @@ const THREADS_MORE: usize = 2;
 /// Places in a set.
 const WAYS: usize = 4;
 /// The most places of a thread: its tags and entries are to stay near its core.
-const PLACES_MAX: usize = 4_096;
+const PLACES_MAX: usize = 16_384;
 /// Bytes of memory that a place is reckoned with: itself, and a usual key.
 const PLACE_BYTES: usize = size_of::<Place>() + 1_024;
 /// The largest key that is taken, in bytes.

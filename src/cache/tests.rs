@@ -67,8 +67,7 @@ pub(super) fn key(record: Key, revision: i64) -> LiveKey {
     let first =
         Stored { value: workspace, revision: Revision(0), create_time: time, update_time: time };
     let key = Stored { revision: Revision(revision), ..first.with(record) };
-    let facts =
-        Facts { key, replaced: None, workspace: first.into(), principal: None, policy };
+    let facts = Facts { key, replaced: None, workspace: first.into(), principal: None, policy };
     LiveKey::new(facts, Arc::clone(&POLICY))
 }
 

@@ -1,6 +1,9 @@
 //! What a backend should answer to its own client over HTTP.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use super::{
     decision::Denial,
@@ -49,15 +52,11 @@ impl Advice {
     pub fn within(mut self, verdict: &Verdict) -> Self {
         let Verdict { limits, wait } = verdict;
         if !limits.is_empty() {
-            // A name has no character that a string of a header must not have.
-            let list = |item: fn(&LimitStatus) -> String| {
-                limits.iter().map(item).collect::<Vec<_>>().join(", ")
-            };
-            let policies = list(|limit| {
-                format!("\"{}\";q={};w={}", limit.name, limit.quota, seconds(limit.window))
+            let policies = list(limits, |text, limit| {
+                write!(text, "\"{}\";q={};w={}", limit.name, limit.quota, seconds(limit.window))
             });
-            let left = list(|limit| {
-                format!("\"{}\";r={};t={}", limit.name, limit.remaining, seconds(limit.reset))
+            let left = list(limits, |text, limit| {
+                write!(text, "\"{}\";r={};t={}", limit.name, limit.remaining, seconds(limit.reset))
             });
             self.headers.push(("RateLimit-Policy", policies));
             self.headers.push(("RateLimit", left));
@@ -67,6 +66,22 @@ impl Advice {
         }
         self
     }
+}
+
+/// One entry for each limit. A name has no character that a string of a header must not have.
+fn list(
+    limits: &[LimitStatus],
+    entry: impl Fn(&mut String, &LimitStatus) -> fmt::Result,
+) -> String {
+    let mut text = String::with_capacity(48 * limits.len());
+    for limit in limits {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        // To write into memory fails never.
+        _ = entry(&mut text, limit);
+    }
+    text
 }
 
 fn seconds(span: Duration) -> u64 {

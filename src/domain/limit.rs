@@ -114,12 +114,22 @@ pub trait Limiter: Send + Sync {
     fn take_now(&self, _: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
         None
     }
+
+    /// Whether [`Limiter::take_now`] can tell, of every charge and at any time.
+    fn always_tells_now(&self) -> bool {
+        false
+    }
 }
 
 /// How many replicas share the limits.
 pub trait Population: Send + Sync {
     /// How many there are now, this one included; 0: nobody knows.
     fn replicas(&self) -> usize;
+
+    /// Whether this is always known.
+    fn is_fixed(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -111,8 +111,8 @@ impl Bound {
 
     fn admits(&self, resource: Option<&Path<'_>>) -> bool {
         let inside =
-            |patterns: &Box<[Pattern]>| patterns.iter().any(|pattern| pattern.matches(resource));
-        self.0.as_ref().is_none_or(inside)
+            |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(resource));
+        self.0.as_deref().is_none_or(inside)
     }
 }
 

@@ -144,7 +144,8 @@ impl Knows {
             return None;
         }
         let (callers, presented) = self.certificates.as_ref().zip(connected.presented.as_ref())?;
-        callers.caller(presented).ok().map(Calling::certified)
+        let caller = callers.caller(presented).ok()?;
+        Some(self.keys.calling_by_certificate(caller))
     }
 }
 
@@ -208,11 +209,11 @@ impl Credentials {
 
     /// A call that is made with them, where who makes it is at hand and may call. It is not
     /// counted yet. `digest`: that of their secret.
-    pub(super) fn calling(&self, digest: Option<&Digest>) -> Option<Calling> {
+    pub(super) fn calling(&self, digest: Option<&Digest>, keys: &Introspection) -> Option<Calling> {
         match self {
-            Self::Secret(_, peer, keys) => keys.calling(digest?, *peer),
+            Self::Secret(_, peer, _) => keys.calling(digest?, *peer),
             Self::Certificate(presented, callers) => {
-                callers.caller(presented).ok().map(Calling::certified)
+                Some(keys.calling_by_certificate(callers.caller(presented).ok()?))
             }
         }
     }

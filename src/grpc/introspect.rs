@@ -1,12 +1,12 @@
 //! The service `Introspect`.
 
 mod asker;
+mod raw;
 mod shares;
 mod stream;
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -19,11 +19,13 @@ use crate::{
     introspect::{Answer, Introspection, Question},
     proto::{
         BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
-        StreamIntrospectRequest, introspect_server::Introspect,
+        StreamIntrospectRequest, StreamIntrospectResponse, introspect_server::Introspect,
     },
 };
 use asker::Asker;
+pub use raw::Introspects;
 use shares::Shares;
+use stream::{Answered, Answers};
 
 /// The service over the hot path. It answers on the thread that the call came to.
 pub struct IntrospectService {
@@ -35,6 +37,22 @@ impl IntrospectService {
     /// The service over this.
     pub fn new(introspection: Arc<Introspection>) -> Self {
         Self { introspection, streams: Shares::default() }
+    }
+
+    /// Answers a stream, as this has the questions answered of who asks.
+    async fn talk<A: Answers<Question: 'static>>(
+        &self,
+        request: Request<Streaming<A::Question>>,
+        answers: impl FnOnce(Asker) -> A,
+    ) -> Result<Response<Answered<A::Answer>>, Status> {
+        let credentials = credentials(&request)?;
+        let caller = credentials.caller().await?;
+        self.introspection.may_ask(&caller)?;
+        let share = self.streams.take(caller.name())?;
+        let terms = request.extensions().get::<StreamTerms>().cloned().ok_or_else(panicked)?;
+        let asker = Asker::new(Arc::clone(&self.introspection), credentials, terms.question);
+        let answers = Arc::new(answers(asker));
+        Ok(Response::new(stream::answers(request.into_inner(), answers, terms, share)))
     }
 }
 
@@ -65,22 +83,12 @@ impl Introspect for IntrospectService {
         Ok(Response::new(BatchIntrospectResponse { responses }))
     }
 
-    type StreamIntrospectStream = stream::Answered;
+    type StreamIntrospectStream = Answered<StreamIntrospectResponse>;
 
     async fn stream_introspect(
         &self,
         request: Request<Streaming<StreamIntrospectRequest>>,
     ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
-        let credentials = credentials(&request)?;
-        let caller = credentials.caller().await?;
-        self.introspection.may_ask(&caller)?;
-        let share = self.streams.take(caller.name())?;
-        let terms = request.extensions().get::<StreamTerms>().cloned().ok_or_else(panicked)?;
-        let asker = Asker::new(Arc::clone(&self.introspection), credentials, terms.question);
-        let answers = stream::answers(request.into_inner(), Arc::new(asker), terms);
-        let answers = answers.inspect(move |_| {
-            let _until_the_end = &share;
-        });
-        Ok(Response::new(Box::pin(answers)))
+        self.talk(request, |asker| asker).await
     }
 }

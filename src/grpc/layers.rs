@@ -33,6 +33,7 @@ mod line;
 mod places;
 mod protocol;
 mod rest;
+mod resumed;
 mod watch;
 
 use std::sync::Arc;
@@ -44,7 +45,7 @@ use tonic::service::Routes;
 use super::quick::Quick;
 use crate::server::{Connected, Serves};
 pub(super) use deadline::exceeded;
-pub use line::Line;
+pub use line::{Answering, Line, Read};
 use places::Places;
 pub(super) use places::too_many_in_flight;
 pub use places::{OPEN_STREAMS_MAX, QUESTION_STREAMS_MAX, WATCHES_MAX};

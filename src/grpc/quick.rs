@@ -7,29 +7,55 @@
 //!
 //! [`Introspection`]: crate::introspect::Introspection
 
+mod answer;
+mod batch;
 mod question;
+mod talk;
+mod writer;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
-use prost::Message as _;
 
-use super::{
-    authenticate::{Knows, Remembered},
-    convert::introspect::answer,
-};
+use super::authenticate::{Knows, Remembered};
 use crate::server::Connected;
+use answer::write;
 use question::Read;
+pub(super) use talk::answer as answer_of_stream;
+use writer::Writer;
 
-/// The call that it answers.
-const PATH: &str = "/keyward.v1.Introspect/Introspect";
+/// The call of one question.
+const ONE: &str = "/keyward.v1.Introspect/Introspect";
+/// The call of several.
+const SEVERAL: &str = "/keyward.v1.Introspect/BatchIntrospect";
 
 /// The bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
+/// Bytes of an answer that a decision fits in, and those of one that says all, nearly always.
+const BRIEF: usize = 64;
+const WHOLE: usize = 1_024;
 
 /// Answers questions from memory.
 #[derive(Clone)]
 pub struct Quick {
     knows: Knows,
+}
+
+/// The calls that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    One,
+    Several,
+}
+
+impl Method {
+    /// That of a path.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            ONE => Some(Self::One),
+            SEVERAL => Some(Self::Several),
+            _ => None,
+        }
+    }
 }
 
 impl Quick {
@@ -38,31 +64,47 @@ impl Quick {
         Self { knows }
     }
 
-    /// Whether calls to this path may be answered.
-    pub(super) fn serves(&self, path: &str) -> bool {
-        path == PATH
+    /// Whether this message asks what may be answered.
+    pub(super) fn reads(&self, method: Method, message: &[u8]) -> bool {
+        match method {
+            Method::One => Read::of(message).is_some(),
+            Method::Several => batch::read(message).is_some(),
+        }
+    }
+
+    /// Whether who makes the call with these headers is at hand and may call.
+    pub(super) fn knows(
+        &self,
+        headers: &HeaderMap,
+        connected: &Connected,
+        remembered: &Remembered,
+    ) -> bool {
+        self.knows.calling(headers, connected, remembered).is_some()
     }
 
     /// The answer to the call with these headers and this message, with the bytes before it. None:
     /// it is not at hand, or none that is given for good; nothing was done.
     pub(super) fn answer(
         &self,
+        method: Method,
         headers: &HeaderMap,
-        connected: &Connected,
-        remembered: &Remembered,
+        (connected, remembered): (&Connected, &Remembered),
         message: &[u8],
     ) -> Option<Bytes> {
-        let read = Read::of(message)?;
-        let question = read.question();
-        let full = question.full;
-        let calling = self.knows.calling(headers, connected, remembered)?;
-        let decided = self.knows.keys.answer_at_once(&calling, question)?;
-        let response = answer(&decided, full);
-        let length = response.encoded_len();
-        let mut bytes = BytesMut::with_capacity(PREFIX + length);
-        bytes.put_u8(0);
-        bytes.put_u32(u32::try_from(length).ok()?);
-        response.encode_raw(&mut bytes);
-        Some(bytes.freeze())
+        let calling = || self.knows.calling(headers, connected, remembered);
+        let keys = &self.knows.keys;
+        let writer = match method {
+            Method::One => {
+                let read = Read::of(message)?;
+                let question = read.question();
+                let full = question.full;
+                let decided = keys.answer_at_once(&calling()?, question)?;
+                let mut writer = Writer::framed(if full { WHOLE } else { BRIEF });
+                write(&mut writer, &decided, full);
+                writer
+            }
+            Method::Several => batch::answer(keys, calling, message)?,
+        };
+        writer.into_frame()
     }
 }

@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 
-use super::{Answer, Found, Introspection, Posed, Question};
+use super::{Answer, Found, Introspection, Posed, Question, together::are_small};
 use crate::domain::{
-    caller::Caller, limit::Verdict, ports::AtHand, secret::Digest, time::Timestamp,
+    caller::Caller, limit::Verdict, ports::AtHand, secret::Digest, time::Timestamp, usage::LastUse,
 };
 
 /// A call, by whom it is made.
@@ -17,49 +17,92 @@ pub struct Calling {
     /// Its key. None: it is known by a certificate.
     found: Option<Found>,
     peer: Option<IpAddr>,
+    now: Now,
 }
 
-impl Calling {
-    /// A call of who is known by a certificate.
-    pub fn certified(caller: Caller) -> Self {
-        Self { caller, found: None, peer: None }
-    }
+/// When a call is answered: all of it at one moment, for nothing is waited for.
+#[derive(Clone, Copy)]
+struct Now {
+    /// By the latest that it may be, by which it is judged what has ended.
+    latest: Timestamp,
+    /// As it is noted.
+    noted: Timestamp,
 }
 
 impl Introspection {
     /// A call from this address by who has the secret with this digest, where that is a caller.
     /// It is not counted yet.
     pub fn calling(&self, digest: &Digest, peer: Option<IpAddr>) -> Option<Calling> {
-        let (found, now) = self.at_hand(digest)?;
-        let (caller, found) = found?.caller(peer, now).ok()?;
-        Some(Calling { caller, found: Some(found), peer })
+        let now = self.now();
+        let (caller, found) = self.at_hand(digest)??.caller(peer, now.latest).ok()?;
+        Some(Calling { caller, found: Some(found), peer, now })
+    }
+
+    /// A call of who is known by a certificate.
+    pub fn calling_by_certificate(&self, caller: Caller) -> Calling {
+        Calling { caller, found: None, peer: None, now: self.now() }
+    }
+
+    fn now(&self) -> Now {
+        Now { latest: self.clock.latest(), noted: self.clock.now() }
     }
 
     /// The answer to a question of this call, which is counted with it.
     pub fn answer_at_once(&self, calling: &Calling, question: Question<'_>) -> Option<Answer> {
-        let posed = self.pose_at_once(&calling.caller, question)?;
+        let posed = self.pose_at_once(&calling.caller, question, calling.now.latest)?;
         let answer = self.decide_at_once(&posed)?;
-        self.conclude(&posed, &answer);
+        // In the order in which they came: of two uses at once the first is the last use.
         self.count_call(calling);
+        self.conclude_at(&posed, &answer, calling.now.noted);
         Some(answer)
     }
 
+    /// The same of several questions, of which either all are answered or none is: gives each
+    /// answer to `tell`, in their order.
+    pub fn answer_all_at_once<'a>(
+        &self,
+        calling: &Calling,
+        questions: &[Question<'a>],
+        mut tell: impl FnMut(&Answer, &Question<'a>),
+    ) -> Option<()> {
+        // One that would have to wait might come after others have paid.
+        if !self.limiter.always_tells_now() {
+            return None;
+        }
+        let Calling { caller, now, .. } = calling;
+        self.check_all(caller, questions).ok()?;
+        let pose = |question: &Question<'a>| self.pose_at_once(caller, *question, now.latest);
+        let posed: Vec<Posed<'a>> = questions.iter().map(pose).collect::<Option<_>>()?;
+        if !are_small(&posed) {
+            return None;
+        }
+        self.count_call(calling);
+        for posed in &posed {
+            let answer = self.decide_at_once(posed)?;
+            self.conclude_at(posed, &answer, now.noted);
+            tell(&answer, &posed.question);
+        }
+        Some(())
+    }
+
     /// Takes note that the call is made, of one call once.
-    pub fn count_call(&self, calling: &Calling) {
+    fn count_call(&self, calling: &Calling) {
         if let Some(found) = &calling.found {
-            self.count(found, None, calling.peer);
+            self.count(found, None, LastUse { time: calling.now.noted, address: calling.peer });
         }
     }
 
+    /// The question with its key, judged at this moment, before which the key was not looked for.
     pub(super) fn pose_at_once<'a>(
         &self,
         caller: &Caller,
         question: Question<'a>,
+        now: Timestamp,
     ) -> Option<Posed<'a>> {
         let asked = self.understand(caller, question).ok()?;
-        let (found, now) = match self.recognise(question.secret) {
+        let found = match self.recognise(question.secret) {
             Some(digest) => self.at_hand(&digest)?,
-            None => (None, self.clock.latest()),
+            None => None,
         };
         asked.about(found, caller, now).ok()
     }
@@ -72,13 +115,15 @@ impl Introspection {
         Some(posed.answer(verdict))
     }
 
-    /// The key that has the secret with this digest, and the moment after it was found.
-    fn at_hand(&self, digest: &Digest) -> Option<(Option<Found>, Timestamp)> {
-        let found = match self.keys.at_hand(digest).ok()? {
-            AtHand::Key(key) => Some(Found { digest: Digest::from_bytes(*digest.as_bytes()), key }),
-            AtHand::Nobodys => None,
-            AtHand::Unknown => return None,
-        };
-        Some((found, self.clock.latest()))
+    /// The key that has the secret with this digest.
+    fn at_hand(&self, digest: &Digest) -> Option<Option<Found>> {
+        match self.keys.at_hand(digest).ok()? {
+            AtHand::Key(key) => {
+                let digest = Digest::from_bytes(*digest.as_bytes());
+                Some(Some(Found { digest, key }))
+            }
+            AtHand::Nobodys => Some(None),
+            AtHand::Unknown => None,
+        }
     }
 }

@@ -121,7 +121,9 @@ impl Introspection {
         turn: &impl Fn() -> T,
     ) -> Result<Vec<Posed<'a>>, IntrospectError> {
         let without_hint = |question: &Question<'a>| Question { without_hint: true, ..*question };
-        let at_once = |question| self.pose_at_once(caller, without_hint(question)).map(Ok);
+        let at_once = |question| {
+            self.pose_at_once(caller, without_hint(question), self.clock.latest()).map(Ok)
+        };
         let later = async |question| match self.pose(caller, without_hint(question)).await {
             Ok(posed) => ControlFlow::Continue(Ok(posed)),
             Err(IntrospectError::Inquiry(error)) => ControlFlow::Continue(Err(error)),
@@ -195,6 +197,12 @@ async fn check_size<T: Future<Output = ()>>(
         }
     }
     Ok(())
+}
+
+/// Whether the answers to some questions are not too large together.
+pub(super) fn are_small(posed: &[Posed<'_>]) -> bool {
+    let bytes = posed.iter().map(Posed::answer_bytes).fold(0, usize::saturating_add);
+    bytes <= ANSWERS_BYTES_MAX
 }
 
 impl Posed<'_> {

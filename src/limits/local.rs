@@ -145,4 +145,8 @@ impl Limiter for Local {
     fn take_now(&self, charge: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
         Some(self.charge(charge))
     }
+
+    fn always_tells_now(&self) -> bool {
+        self.population.is_fixed()
+    }
 }

@@ -96,4 +96,8 @@ impl Limiter for Tally {
         outcome.iter().for_each(|outcome| self.count(outcome));
         outcome
     }
+
+    fn always_tells_now(&self) -> bool {
+        self.limiter.always_tells_now()
+    }
 }

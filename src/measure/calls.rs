@@ -225,11 +225,11 @@ impl<C: Counting> fmt::Debug for Call<C> {
 }
 
 impl<C: Counting> Call<C> {
-    /// A call to this path, from now until it is dropped.
-    pub fn begin(counting: Arc<C>, path: &str) -> Self {
+    /// A call to this path, from this moment until it is dropped.
+    pub fn begin(counting: Arc<C>, path: &str, begun: Instant) -> Self {
         let name = path.strip_prefix('/').unwrap_or(path);
         let method = METHODS.iter().position(|method| *method == name).unwrap_or(METHODS.len());
-        Self { counting, method, begun: Instant::now(), status: CANCELLED }
+        Self { counting, method, begun, status: CANCELLED }
     }
 
     /// What counts it.
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn calls_are_counted_by_method_and_status() {
         let calls = Arc::new(Calls::default());
-        let begin = |path| Call::begin(Arc::clone(&calls), path);
+        let begin = |path| Call::begin(Arc::clone(&calls), path, Instant::now());
         for _ in 0..17 {
             assert_eq!(begin("/keyward.v1.Introspect/Introspect").told(0), "OK");
         }

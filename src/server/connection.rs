@@ -175,10 +175,10 @@ impl Connections {
             pin!(withdrawn_of(withdrawn, presented.clone(), leaving.clone()).fuse());
         let answers = service.connection(Connected { peer, leaving, presented });
         let service = service_fn(move |request| {
-            let (answers, arrived) = (answers.clone(), Instant::now());
+            let answer = answers.clone().answer(request, Instant::now());
             async move {
                 unless_reset().await;
-                Ok::<_, Infallible>(answers.answer(request, arrived).await)
+                Ok::<_, Infallible>(answer.await)
             }
         });
         let calls = Calls::default();

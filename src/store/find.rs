@@ -1,14 +1,15 @@
 //! Whose a secret is.
 
 mod bare;
+mod row;
 mod shared;
 
 use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    QueryResult, QuerySelect as _, Statement,
+    ConnectionTrait, DbBackend, EntityTrait, IdenStatic as _, Iterable as _, QueryResult,
+    QuerySelect as _, Statement,
     sea_query::{Alias, Expr, ExprTrait as _, JoinType, Query, SelectStatement},
 };
 
@@ -26,6 +27,7 @@ use crate::domain::{
     time::Timestamp,
     workspace::Workspace,
 };
+use row::Columns;
 use shared::Shared;
 
 /// The most compiled policies that are kept.
@@ -166,12 +168,12 @@ const REPLACED: &str = "replaced";
 
 /// The facts of a row with the columns of [`joined`]; the secret is one that nothing replaced.
 pub(super) fn facts(row: &QueryResult) -> Result<Facts, StoreError> {
-    let workspace = workspace::Model::from_query_result(row, WORKSPACE).map_err(store_error)?;
+    let mut columns = Columns::of(row);
+    let key = columns.key().map_err(store_error)?;
+    let workspace = columns.workspace().map_err(store_error)?;
+    let principal = columns.principal().map_err(store_error)?;
+    let revision: i64 = columns.take().map_err(store_error)?;
     let workspace: Stored<Workspace> = workspace.try_into()?;
-    let revision: i64 = row.try_get("", POLICY_REVISION).map_err(store_error)?;
-    let key = key::Model::from_query_result(row, KEY).map_err(store_error)?;
-    let principal =
-        Option::<principal::Model>::from_query_result(row, PRINCIPAL).map_err(store_error)?;
     Ok(Facts {
         key: key.try_into()?,
         replaced: None,

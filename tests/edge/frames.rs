@@ -16,7 +16,7 @@ pub(crate) const RESET: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
@@ -59,6 +59,14 @@ pub(crate) struct Frame {
     pub(crate) kind: u8,
     flags: u8,
     pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Bytes 4 to 7 are the error; 0 is the end of the server.
+    fn is_error(&self) -> bool {
+        self.kind == GOAWAY && self.payload.get(4..8) != Some(&[0; 4])
+    }
 }
 
 pub(crate) struct Frames(TcpStream);
@@ -134,10 +142,9 @@ impl Frames {
         let [a, b, c, kind, flags, stream @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         self.0.read_exact(&mut payload).await.unwrap();
-        // Bytes 4 to 7 are the error; 0 is the end of the server.
-        let is_error = kind == GOAWAY && payload.get(4..8) != Some(&[0; 4]);
-        assert!(!is_error, "{}", String::from_utf8_lossy(&payload));
-        Frame { kind, flags, stream: u32::from_be_bytes(stream) }
+        let frame = Frame { kind, flags, stream: u32::from_be_bytes(stream), payload };
+        assert!(!frame.is_error(), "{}", String::from_utf8_lossy(&frame.payload));
+        frame
     }
 
     /// Reads until a frame of this kind and stream.

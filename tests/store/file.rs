@@ -153,6 +153,8 @@ async fn a_keyring_without_a_key_that_secrets_need_is_refused() {
     let signing =
         |place: usize| SigningKey::new(versions[place], &[u8::try_from(place).unwrap(); 32]);
     let keyring = Keyring::new(vec![signing(0)], versions[0]).unwrap();
+    // As every process does before it signs.
+    store.check_keyring(&keyring).await.unwrap();
     let minted =
         keyring.mint(&Prefix::parse("acme").unwrap(), &ring::rand::SystemRandom::new()).unwrap();
     let secret =

@@ -150,3 +150,23 @@ pub(crate) async fn another_keyring_is_refused(database: &impl Database) {
     store.check_keyring(&keyring(&[(zero, 1), (one, 2)], one)).await.unwrap();
     assert!(store.check_keyring(&keyring(&[(zero, 1), (one, 3)], one)).await.is_err());
 }
+
+/// There may be millions of secrets, and no index of their versions.
+pub(crate) async fn secrets_are_looked_through_only_where_a_version_that_was_noted_is_gone(
+    database: &impl Database,
+) {
+    let store = database.store().await;
+    let keyring = |place: usize| {
+        let version = KeyVersion::all().nth(place).unwrap();
+        Keyring::new(vec![SigningKey::new(version, &[7; 32])], version).unwrap()
+    };
+    store.check_keyring(&keyring(0)).await.unwrap();
+    furnish(&store).await;
+    store.commit(change(Write::Key(key("a"), None, secret(1)))).await.unwrap();
+    let refused = store.check_keyring(&keyring(1)).await.unwrap_err();
+    assert!(matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"));
+
+    // As if whoever signed it had noted nothing, which nobody does: it is not looked for.
+    database.execute("DELETE FROM keyring").await;
+    store.check_keyring(&keyring(1)).await.unwrap();
+}

@@ -3,7 +3,7 @@
 use keyward::proto::IntrospectView;
 
 use crate::{
-    bench::{Bench, SERVER_CORE, fill, other},
+    bench::{Bench, SERVER_CORE, fill, other, stock},
     cases::{BATCH, Unary, batch, health, stream},
     keys::Deployment,
     questions::Spread,
@@ -12,10 +12,11 @@ use crate::{
 /// How much slower one is than another has to be told of the same moment, and so in turns.
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.keys);
-    let stock = other("--stock", SERVER_CORE);
+    let (stock, optimised) = (stock(), other("--stock", SERVER_CORE));
     let own = deployment.serve(SERVER_CORE, &[]);
     fill(&own, &deployment);
     let mut of_stock = health("stock health");
+    let mut of_optimised = health("stock health, built as ours");
     let mut of_own = health("own health");
     let short = Unary::new(&deployment, IntrospectView::Decision);
     let mut decision = short.case("introspect, decision", Spread::Zipfian);
@@ -26,6 +27,7 @@ pub(crate) fn measure(bench: &mut Bench) {
     let mut batches = batch("introspect, batch of 64", &deployment, Spread::Zipfian);
     for _ in 0..bench.size.rounds {
         let stock_health = bench.run(&stock, &mut of_stock);
+        let optimised_health = bench.run(&optimised, &mut of_optimised);
         let own_health = bench.run(&own, &mut of_own);
         let decided = bench.run(&own, &mut decision);
         let told = bench.run(&own, &mut full);
@@ -38,16 +40,25 @@ pub(crate) fn measure(bench: &mut Bench) {
         let same_health = bench.run_at(&own, &mut of_own, half);
         let figures = &mut bench.figures;
         figures.note_run("stock_health", &stock_health);
+        figures.note_run("stock_lto_health", &optimised_health);
         figures.note_run("own_health", &own_health);
         figures.note_run("introspect_decision", &decided);
         figures.note_run("introspect_full", &told);
         figures.note_run("introspect_uniform", &evenly);
         figures.note_run("stream", &streamed);
         figures.note_run("batch", &batched);
-        figures.note("introspect_decision_vs_stock_health", decided.rate / stock_health.rate);
-        figures.note("introspect_decision_vs_own_health", decided.rate / own_health.rate);
-        figures.note("introspect_full_vs_own_health", told.rate / own_health.rate);
-        figures.note("introspect_uniform_vs_own_health", evenly.rate / own_health.rate);
+        let ratios = [
+            ("introspect_decision_vs_stock_health", &decided, &stock_health),
+            ("introspect_decision_vs_stock_lto_health", &decided, &optimised_health),
+            ("introspect_decision_vs_own_health", &decided, &own_health),
+            ("introspect_full_vs_own_health", &told, &own_health),
+            ("introspect_uniform_vs_own_health", &evenly, &own_health),
+        ];
+        for (name, one, other) in ratios {
+            figures.note(name, one.rate / other.rate);
+            // The same where the machine has other things to do at the time.
+            figures.note(&format!("{name}_by_cpu"), other.cpu_us() / one.cpu_us());
+        }
         #[expect(clippy::cast_precision_loss, reason = "64")]
         let keys = BATCH as f64;
         figures.note("stream_per_key_cpu_gain", decided.cpu_us() / streamed.cpu_us());

@@ -14,8 +14,7 @@ const BOTH: &str = "0-1";
 
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.few);
-    let copies = tempfile::tempdir().unwrap();
-    let copy = deployment.copy(&copies.path().join("two"));
+    let copy = deployment.copy();
     // By default there is a thread for each core.
     let (one, two) = (deployment.serve(SERVER_CORE, &[]), copy.serve(BOTH, &[]));
     fill(&one, &deployment);

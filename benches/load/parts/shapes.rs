@@ -3,7 +3,7 @@
 use keyward::proto::IntrospectView;
 
 use crate::{
-    bench::{Bench, SERVER_CORE, fill, other, told},
+    bench::{Bench, SERVER_CORE, fill, stock, told},
     cases::{Unary, health},
     drive::drive,
     keys::Deployment,
@@ -12,7 +12,7 @@ use crate::{
 
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.few);
-    let stock = other("--stock", SERVER_CORE);
+    let stock = stock();
     let own = deployment.serve(SERVER_CORE, &[]);
     fill(&own, &deployment);
     let cases = Unary::new(&deployment, IntrospectView::Decision);

@@ -11,7 +11,6 @@ use crate::{
 
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.few);
-    let copies = tempfile::tempdir().unwrap();
     let collector = other("--collector", &LOAD_CORE.to_string());
     let endpoint = format!("http://{}", collector.address);
     let on = ("telemetry.otlp_endpoint", &*endpoint);
@@ -21,14 +20,14 @@ pub(crate) fn measure(bench: &mut Bench) {
         ("telemetry_sampled", vec![on, ("telemetry.sample_ratio", "0.01")]),
     ];
     let mut subjects = kinds.map(|(name, settings)| {
-        let copy = deployment.copy(&copies.path().join(name));
+        let copy = deployment.copy();
         let server = copy.serve(SERVER_CORE, &settings);
         fill(&server, &copy);
         let cases = Unary::new(&copy, IntrospectView::Decision);
-        (name, server, cases.case(name, Spread::Zipfian))
+        (name, server, cases.case(name, Spread::Zipfian), copy)
     });
     for _ in 0..bench.size.rounds {
-        let [off, unsampled, sampled] = subjects.each_mut().map(|(name, server, case)| {
+        let [off, unsampled, sampled] = subjects.each_mut().map(|(name, server, case, _)| {
             let outcome = bench.run(server, case);
             bench.figures.note_run(name, &outcome);
             outcome.rate

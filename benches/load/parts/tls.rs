@@ -11,8 +11,7 @@ use crate::{
 
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.few);
-    let copies = tempfile::tempdir().unwrap();
-    let copy = deployment.copy(&copies.path().join("tls"));
+    let copy = deployment.copy();
     let (plain, encrypted) = (deployment.serve(SERVER_CORE, &[]), copy.serve_tls(SERVER_CORE));
     fill(&plain, &deployment);
     fill(&encrypted, &deployment);

@@ -102,8 +102,7 @@ fn a_secret_with_the_same_tag_is_another() {
 fn one_hit_in_so_many_is_told() {
     let (hot, _) = Hot::new(BYTES);
     offer(&hot, 1, &live(0), 0);
-    let told: Vec<usize> =
-        (1..=64).filter(|_| get(&hot, 1, 0).unwrap().is_told).collect();
+    let told: Vec<usize> = (1..=64).filter(|_| get(&hot, 1, 0).unwrap().is_told).collect();
     assert_eq!(told, [16, 32, 48, 64]);
 }
 

@@ -205,10 +205,10 @@ fn no_thread_is_told_what_is_older_than_a_change_that_had_returned() {
 fn what_one_thread_alone_asks_for_is_kept_for_all() {
     let threads = thread::available_parallelism().unwrap().get() as u64 + 2;
     // Enough for a few places of each thread.
-    let scene = Scene::new(Bounds { bytes_max: 8 * threads * 16_384, ..BOUNDS });
+    let scene = Scene::new(Bounds { bytes_max: 8 * threads * 5_000, ..BOUNDS });
     scene.find(1);
     let mut pushed_out = 0;
-    for round in 0..20_u32 {
+    for round in 0..12_u32 {
         for number in 2..200_u8 {
             for _ in 0..32 {
                 assert_eq!(scene.at_hand(1), Some(Some(0)));
@@ -264,8 +264,10 @@ fn what_is_at_hand_is_judged_between_the_permit_and_its_end() {
     let scene = Scene::new(BOUNDS);
     let coherence = Arc::clone(&lease) as Arc<dyn Coherence>;
     let handle = scene.back.handle().clone();
-    let scene =
-        Scene { cache: Cache::new(scene.versions.clone() as _, coherence, BOUNDS, handle), ..scene };
+    let scene = Scene {
+        cache: Cache::new(Arc::clone(&scene.versions) as _, coherence, BOUNDS, handle),
+        ..scene
+    };
     scene.find(1);
     // From what is kept for all, and then from what is at hand.
     for _ in 0..2 {

@@ -23,9 +23,8 @@ impl Plans {
         let plans = &policy.document().plans;
         // No memory has room for more plans than have a number.
         let places = || (0_u32..).zip(plans);
-        let place = |name: &str| {
-            places().find(|(_, plan)| plan.name == name).map(|(place, _)| place)
-        };
+        let place =
+            |name: &str| places().find(|(_, plan)| plan.name == name).map(|(place, _)| place);
         let common = place(&workspace.plan);
         Self { own: place(&key.plan).or(common), common, marks: Marks::of(&key.name) }
     }

@@ -149,7 +149,8 @@ impl<'a> Told<'a> {
         self.networks().collect()
     }
 
-    pub(super) fn grants_owned(&self) -> Vec<Grant> {
+    /// The grants, as a list of their own.
+    pub fn grants_owned(&self) -> Vec<Grant> {
         let owned = |(scope, resource): (&str, Option<&str>)| Grant {
             scope: scope.to_owned(),
             resource: resource.map(str::to_owned),
@@ -157,7 +158,8 @@ impl<'a> Told<'a> {
         self.grants().map(owned).collect()
     }
 
-    pub(super) fn labels_owned(&self) -> BTreeMap<String, String> {
+    /// The labels, as a map of their own.
+    pub fn labels_owned(&self) -> BTreeMap<String, String> {
         self.labels().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 }
@@ -236,10 +238,7 @@ impl<'a> Reader<'a> {
         Cidr::of(network.unwrap_or_else(|| Ipv4Net::from(Ipv4Addr::UNSPECIFIED).into()))
     }
 
-    fn entries<T>(
-        self,
-        read: impl Fn(&mut Self) -> T + Clone,
-    ) -> impl Iterator<Item = T> + Clone {
+    fn entries<T>(self, read: impl Fn(&mut Self) -> T + Clone) -> impl Iterator<Item = T> + Clone {
         let mut rest = self;
         std::iter::from_fn(move || (!rest.0.is_empty()).then(|| read(&mut rest)))
     }

@@ -65,8 +65,9 @@ impl LiveKey {
     fn separates_as(&self, before: &Self) -> bool {
         let separator = |key: &Self| key.policy.document().resources.separator();
         let bounds = [&before.constraint, &before.confinement];
-        let mut patterns = (bounds.into_iter().flat_map(|bound| bound.0.as_deref().unwrap_or_default()))
-            .chain(before.somewhere.iter().map(|(pattern, _)| pattern));
+        let mut patterns =
+            (bounds.into_iter().flat_map(|bound| bound.0.as_deref().unwrap_or_default()))
+                .chain(before.somewhere.iter().map(|(pattern, _)| pattern));
         separator(self) == separator(before) || patterns.all(Pattern::is_whole)
     }
 

@@ -48,10 +48,7 @@ impl FromIterator<Cidr> for Ranges {
                 IpNet::V6(net) => v6.push((net.network().to_bits(), net.broadcast().to_bits())),
             }
         }
-        Self {
-            v4: merged(v4, |end| end.checked_add(1)),
-            v6: merged(v6, |end| end.checked_add(1)),
-        }
+        Self { v4: merged(v4, |end| end.checked_add(1)), v6: merged(v6, |end| end.checked_add(1)) }
     }
 }
 
@@ -62,10 +59,7 @@ fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
 }
 
 /// The ranges in order, those that overlap or touch made one.
-fn merged<T: Ord + Copy>(
-    mut ranges: Vec<(T, T)>,
-    next: impl Fn(T) -> Option<T>,
-) -> Box<[(T, T)]> {
+fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>, next: impl Fn(T) -> Option<T>) -> Box<[(T, T)]> {
     ranges.sort_unstable();
     let mut merged: Vec<(T, T)> = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {

@@ -78,25 +78,25 @@ pub(in crate::grpc) fn answer(answer: &Answer, full: bool) -> proto::IntrospectR
         names.sort_unstable();
         names
     };
-    let key = live.key();
+    let told = live.told();
     let advice = Advice::new(denial, *presented, missing.clone()).within(verdict);
     response.http = Some(http(advice));
     response.limits = verdict.limits.iter().map(limit).collect();
-    response.key = key.name.to_string();
-    response.key_display_name = key.title.as_str().to_owned();
-    response.key_type.clone_from(&key.key_type);
-    response.key_labels.clone_from(&key.labels);
-    response.workspace = key.name.parent().to_string();
-    response.principal = key.owner().map(|owner| owner.to_string()).unwrap_or_default();
-    response.grants = grants(&key.grants);
+    response.key = live.name().to_string();
+    response.key_display_name = told.title.to_owned();
+    response.key_type = told.key_type.to_owned();
+    response.key_labels = told.labels_owned();
+    response.workspace = live.name().parent().to_string();
+    response.principal = live.owner().map(|owner| owner.to_string()).unwrap_or_default();
+    response.grants = grants(&told.grants_owned());
     response.effective_scopes = names(effective);
     response.missing_scopes = missing.map(str::to_owned).collect();
-    response.constraint.clone_from(&key.constraint);
-    response.expire_time = key.expire_time.map(timestamp);
+    response.constraint = told.constraint().map(str::to_owned).collect();
+    response.expire_time = live.expire_time().map(timestamp);
     response
 }
 
-fn limit(status: &LimitStatus) -> proto::LimitStatus {
+pub(in crate::grpc) fn limit(status: &LimitStatus) -> proto::LimitStatus {
     let LimitStatus { name, quota, window, remaining, reset, shared } = status;
     proto::LimitStatus {
         name: name.clone(),
@@ -112,14 +112,14 @@ fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn http(advice: Advice) -> proto::HttpAdvice {
+pub(in crate::grpc) fn http(advice: Advice) -> proto::HttpAdvice {
     let Advice { status, headers } = advice;
     let headers =
         headers.into_iter().map(|(name, value)| proto::HttpHeader { name: name.to_owned(), value });
     proto::HttpAdvice { status: status.into(), headers: headers.collect() }
 }
 
-fn reason(denial: Option<Denial>) -> proto::DenyReason {
+pub(in crate::grpc) fn reason(denial: Option<Denial>) -> proto::DenyReason {
     match denial {
         None => proto::DenyReason::Unspecified,
         Some(Denial::InvalidKey) => proto::DenyReason::InvalidKey,

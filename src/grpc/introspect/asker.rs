@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tonic::Status;
 
-use super::stream::{Answers, Said};
+use super::stream::{Answers, Saying};
 use crate::{
     domain::{fault::Fault, secret::Digest},
     grpc::{
         authenticate::Credentials,
         convert::introspect::{answer, question},
         layers::exceeded,
+        quick,
         status::of_question,
     },
     introspect::{IntrospectError, Introspection, NotAuthenticated},
@@ -67,9 +69,16 @@ impl Asker {
         Self { introspection, credentials, digest, question_max }
     }
 
+    /// The answer to a message of a stream as it lies, written as it is sent. None: it is not at
+    /// hand, or the message is another; nothing was done.
+    pub(super) fn answer_as_it_lies(&self, message: &[u8]) -> Option<Bytes> {
+        let calling = || self.credentials.calling(self.digest.as_ref(), &self.introspection);
+        quick::answer_of_stream(&self.introspection, calling, message)
+    }
+
     /// The answer, where it is one and all that it rests on is at hand.
     fn decide_at_once(&self, request: &IntrospectRequest) -> Option<IntrospectResponse> {
-        let calling = self.credentials.calling(self.digest.as_ref())?;
+        let calling = self.credentials.calling(self.digest.as_ref(), &self.introspection)?;
         let question = question(request);
         let full = question.full;
         let decided = self.introspection.answer_at_once(&calling, question)?;
@@ -100,6 +109,9 @@ impl Asker {
 }
 
 impl Answers for Asker {
+    type Question = StreamIntrospectRequest;
+    type Answer = StreamIntrospectResponse;
+
     fn answer_at_once(
         &self,
         question: &StreamIntrospectRequest,
@@ -109,8 +121,11 @@ impl Answers for Asker {
         Some(StreamIntrospectResponse { id: question.id, outcome })
     }
 
-    fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
-        Box::pin(async move {
+    fn answer(
+        self: Arc<Self>,
+        question: StreamIntrospectRequest,
+    ) -> Result<Saying<StreamIntrospectResponse>, Status> {
+        Ok(Box::pin(async move {
             let StreamIntrospectRequest { id, request } = question;
             let decided = tokio::time::timeout(self.question_max, self.decide(request)).await;
             let outcome = match decided {
@@ -120,7 +135,7 @@ impl Answers for Asker {
                 Err(_) => Outcome::Error(of_question(&exceeded(self.question_max))),
             };
             Ok(StreamIntrospectResponse { id, outcome: Some(outcome) })
-        })
+        }))
     }
 
     fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>> {

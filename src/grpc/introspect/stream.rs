@@ -1,116 +1,132 @@
 //! The questions of one stream, and their answers as they come.
 //!
-//! As many questions as may be open at once are read, and no more: whoever sends faster than it
-//! is answered, or does not read its answers, finds that HTTP/2 takes no more of it. A stream has a
-//! task of its own, which ends it also where nobody reads its answers.
+//! Questions are read when answers are asked for, and no more than may be open at once: whoever
+//! sends faster than it is answered, or does not read its answers, finds that HTTP/2 takes no more of
+//! it. Nearly every question has its answer at once: then no task, no channel and no memory is
+//! between the two, and as many answers are sent together as questions came together. A
+//! [`Watcher`] ends the stream also where nobody reads its answers.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+mod watcher;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use futures_util::{
     Stream,
     future::BoxFuture,
-    stream::{FuturesUnordered, StreamExt as _, unfold},
+    stream::{FuturesUnordered, StreamExt as _},
 };
-use tokio::{
-    sync::mpsc::{Permit, Sender, channel, error::TrySendError},
-    time::MissedTickBehavior,
-};
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::AbortOnDropHandle,
-};
+use tokio::task::coop::poll_proceed;
 use tonic::Status;
 use tracing::{Instrument as _, Span, instrument::Instrumented};
 
+use super::shares::Share;
 use crate::{
     back::Stopped,
     grpc::{
-        layers::{StreamTerms, exceeded},
+        layers::StreamTerms,
         status::{panicked, stopped},
     },
-    proto::{StreamIntrospectRequest, StreamIntrospectResponse},
 };
+use watcher::Watcher;
 
 /// Questions of one stream that are open at once.
 const OPEN_MAX: usize = 64;
-/// Answers of one stream that wait for their caller to read them. After so many in a row others get
-/// their turn on this thread.
-const UNREAD_MAX: usize = 8;
-/// How long an answer waits for its caller to read others once the server ends.
-const READ_WITHIN: Duration = Duration::from_secs(1);
-/// How often it is asked whether the caller still may, also of one that asks nothing.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Questions of a traced stream whose work is part of its trace, the first ones: a stream may go on
 /// for days, and a trace must end.
 const TRACED_MAX: usize = 100;
 
 /// What came of a question. An error ends the stream.
-pub(super) type Said = Result<StreamIntrospectResponse, Status>;
+pub(super) type Said<T> = Result<T, Status>;
+
+/// What is to come of one.
+pub(super) type Saying<T> = BoxFuture<'static, Said<T>>;
 
 /// Answers the questions of one stream.
 pub(super) trait Answers: Send + Sync + 'static {
+    /// A question.
+    type Question: Send;
+    /// An answer.
+    type Answer: Send + 'static;
+
     /// The answer to a question that has one at once. None: it is to be asked for, and nothing was
     /// done.
-    fn answer_at_once(
-        &self,
-        question: &StreamIntrospectRequest,
-    ) -> Option<StreamIntrospectResponse>;
+    fn answer_at_once(&self, question: &Self::Question) -> Option<Self::Answer>;
 
-    /// Answers one.
-    fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said>;
+    /// Answers one. An error: it is none, and the questions end with that.
+    fn answer(self: Arc<Self>, question: Self::Question) -> Result<Saying<Self::Answer>, Status>;
+
     /// Whether the caller may still ask. An error ends the stream.
     fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>>;
 }
+
+/// Answers of a stream, and how it ends.
+pub(super) type Answered<T> = Pin<Box<dyn Stream<Item = Said<T>> + Send>>;
 
 /// The answers to these questions, in the order in which they are known. They end after the
 /// last question was answered, with the error that the questions ended with; at once when the
 /// caller may ask no more, and when their time is over; and when the server ends, after those that
 /// were read are answered. Then `terms.over` is cancelled, whether or not anybody reads that.
-pub(super) fn answers<Q, A>(questions: Q, answers: Arc<A>, terms: StreamTerms) -> Answered
+/// The share is given back when this is dropped.
+pub(super) fn answers<Q, A>(
+    questions: Q,
+    answers: Arc<A>,
+    terms: StreamTerms,
+    share: Share,
+) -> Answered<A::Answer>
 where
-    Q: Stream<Item = Result<StreamIntrospectRequest, Status>> + Send + Unpin + 'static,
+    Q: Stream<Item = Result<A::Question, Status>> + Send + Unpin + 'static,
     A: Answers,
 {
-    let (known, told) = channel(UNREAD_MAX);
-    let StreamTerms { whole, question: _, stop, over } = terms;
-    let over = over.drop_guard();
-    let stopping = Box::pin(stop.clone().cancelled_owned());
-    let talk = Talk {
+    let going = Going {
         questions,
+        watcher: Watcher::begin(Arc::clone(&answers), terms),
         answers,
         open: FuturesUnordered::new(),
-        stop,
-        stopping,
         end: None,
         trace: Trace { span: Span::current(), left: TRACED_MAX },
     };
-    let task = AbortOnDropHandle::new(tokio::spawn(async move {
-        let _over = over;
-        talk.within(whole, &known).await
-    }));
-    Box::pin(unfold(Some((told, task)), async |state| {
-        let (mut told, task) = state?;
-        if let Some(answer) = told.recv().await {
-            return Some((Ok(answer), Some((told, task))));
-        }
-        let end = task.await.unwrap_or_else(|_| Err(panicked()));
-        end.err().map(|status| (Err(status), None))
-    }))
+    Box::pin(Talk { going: Some(going), _until_the_end: share })
 }
 
-/// Answers of a stream, and how it ends.
-pub(super) type Answered = Pin<Box<dyn Stream<Item = Said> + Send>>;
+struct Talk<Q, A: Answers> {
+    /// None: it is over.
+    going: Option<Going<Q, A>>,
+    _until_the_end: Share,
+}
 
-struct Talk<Q, A> {
+impl<Q, A> Stream for Talk<Q, A>
+where
+    Q: Stream<Item = Result<A::Question, Status>> + Unpin,
+    A: Answers,
+{
+    type Item = Said<A::Answer>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(going) = &mut self.going else { return Poll::Ready(None) };
+        // What was answered before a panic is told all the same.
+        let polled = catch_unwind(AssertUnwindSafe(|| going.poll_answer(context)))
+            .unwrap_or_else(|_| Poll::Ready(Err(panicked())));
+        let said = ready!(polled).transpose();
+        if !matches!(said, Some(Ok(_))) {
+            self.going = None;
+        }
+        Poll::Ready(said)
+    }
+}
+
+struct Going<Q, A: Answers> {
     questions: Q,
     answers: Arc<A>,
-    open: FuturesUnordered<Instrumented<BoxFuture<'static, Said>>>,
-    stop: CancellationToken,
-    /// The same, to be waited for.
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    open: FuturesUnordered<Instrumented<Saying<A::Answer>>>,
     /// How the questions ended, once they have.
     end: Option<Result<(), Status>>,
+    watcher: Watcher,
     trace: Trace,
 }
 
@@ -133,112 +149,77 @@ impl Trace {
     }
 }
 
-impl<Q, A> Talk<Q, A>
+/// The next answer. None: that was the last.
+type Next<T> = Result<Option<T>, Status>;
+
+impl<Q, A> Going<Q, A>
 where
-    Q: Stream<Item = Result<StreamIntrospectRequest, Status>> + Unpin,
+    Q: Stream<Item = Result<A::Question, Status>> + Unpin,
     A: Answers,
 {
-    /// All of it, for as long as it may go on.
-    async fn within(
-        mut self,
-        whole: Option<Duration>,
-        known: &Sender<StreamIntrospectResponse>,
-    ) -> Result<(), Status> {
-        let answers = Arc::clone(&self.answers);
-        tokio::select! {
-            biased;
-            whole = over(whole) => Err(exceeded(whole)),
-            refused = refused(answers) => Err(refused),
-            end = self.talk(known) => end,
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Next<A::Answer>> {
+        let polled = self.poll_known(context);
+        if polled.is_ready() {
+            return polled;
         }
+        self.watcher.wake(context.waker());
+        // What it had to tell meanwhile woke nobody.
+        if self.watcher.end().is_some() || self.watcher.stops() && self.end.is_none() {
+            return self.poll_known(context);
+        }
+        Poll::Pending
     }
 
-    async fn talk(&mut self, known: &Sender<StreamIntrospectResponse>) -> Result<(), Status> {
-        // Without room nothing is asked: its answer could not be told.
-        while let Some(room) = room(&self.stop, known).await? {
-            match self.next().await? {
-                Some(answer) => room.send(answer),
-                None => break,
-            }
+    fn poll_known(&mut self, context: &mut Context<'_>) -> Poll<Next<A::Answer>> {
+        if let Some(status) = self.watcher.end() {
+            return Poll::Ready(Err(status.clone()));
         }
-        Ok(())
-    }
-
-    /// The next answer that is known. None: that was the last.
-    async fn next(&mut self) -> Result<Option<StreamIntrospectResponse>, Status> {
+        if self.watcher.stops() && self.end.is_none() {
+            self.end = Some(Err(stopped(Stopped::Ending)));
+        }
         loop {
-            if self.open.is_empty()
-                && let Some(end) = self.end.take()
+            if !self.open.is_empty()
+                && let Poll::Ready(Some(said)) = self.open.poll_next_unpin(context)
             {
-                return end.map(|()| None);
+                return Poll::Ready(said.map(Some));
             }
-            let asks = self.end.is_none();
-            tokio::select! {
-                biased;
-                () = self.stopping.as_mut(), if asks => {
-                    self.end = Some(Err(stopped(Stopped::Ending)));
-                }
-                Some(said) = self.open.next(), if !self.open.is_empty() => return said.map(Some),
-                question = self.questions.next(), if asks && self.open.len() < OPEN_MAX => {
-                    match question {
-                        Some(Ok(question)) => {
-                            let span = self.trace.next();
-                            if span.is_disabled()
-                                && let Some(answer) = self.answers.answer_at_once(&question)
-                            {
-                                return Ok(Some(answer));
-                            }
-                            let answer = Arc::clone(&self.answers).answer(question);
-                            self.open.push(answer.instrument(span));
-                        }
-                        Some(Err(status)) => self.end = Some(Err(status)),
-                        None => self.end = Some(Ok(())),
+            if self.end.is_some() && self.open.is_empty() {
+                let end = self.end.take().unwrap_or(Ok(()));
+                return Poll::Ready(end.map(|()| None));
+            }
+            if self.end.is_some() || self.open.len() >= OPEN_MAX {
+                return Poll::Pending;
+            }
+            // After as many questions as tokio has a task do things in a row, others get their turn on
+            // this thread; until then nothing is known, however often it is asked.
+            let turn = ready!(poll_proceed(context));
+            let question = ready!(self.questions.poll_next_unpin(context));
+            turn.made_progress();
+            match question {
+                Some(Ok(question)) => {
+                    if let Some(answer) = self.ask(question) {
+                        return Poll::Ready(Ok(Some(answer)));
                     }
                 }
+                Some(Err(status)) => self.end = Some(Err(status)),
+                None => self.end = Some(Ok(())),
             }
         }
     }
-}
 
-/// Waits for room for one more answer. None: nobody wants one.
-async fn room<'a>(
-    stop: &CancellationToken,
-    known: &'a Sender<StreamIntrospectResponse>,
-) -> Result<Option<Permit<'a, StreamIntrospectResponse>>, Status> {
-    match known.try_reserve() {
-        Ok(room) => return Ok(Some(room)),
-        Err(TrySendError::Closed(())) => return Ok(None),
-        Err(TrySendError::Full(())) => {}
-    }
-    if let Some(room) = stop.run_until_cancelled(known.reserve()).await {
-        return Ok(room.ok());
-    }
-    let room = tokio::time::timeout(READ_WITHIN, known.reserve()).await;
-    room.map(Result::ok).map_err(|_| stopped(Stopped::Ending))
-}
-
-/// Waits until the time is over, and tells how long it was.
-async fn over(whole: Option<Duration>) -> Duration {
-    match whole {
-        Some(whole) => {
-            tokio::time::sleep(whole).await;
-            whole
+    /// The answer to a question, where it has one at once. It is open otherwise.
+    fn ask(&mut self, question: A::Question) -> Option<A::Answer> {
+        let span = self.trace.next();
+        if span.is_disabled()
+            && let Some(answer) = self.answers.answer_at_once(&question)
+        {
+            return Some(answer);
         }
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits until the caller may ask no more, and tells why.
-async fn refused<A: Answers>(answers: Arc<A>) -> Status {
-    let mut check = tokio::time::interval(CHECK_INTERVAL);
-    // The first tick is at once, when the caller was just asked for.
-    check.reset();
-    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        check.tick().await;
-        if let Err(status) = Arc::clone(&answers).check().await {
-            return status;
+        match Arc::clone(&self.answers).answer(question) {
+            Ok(answer) => self.open.push(answer.instrument(span)),
+            Err(status) => self.end = Some(Err(status)),
         }
+        None
     }
 }
 

@@ -1,10 +1,10 @@
-//! Calls that are answered at once: their message is here, and all that they ask for is at hand.
+//! Calls that are answered at once: their message is here, and all that they ask for is at hand. Many clients send the
+//! head of a call, its message and its end one after the other: then the message is waited for first.
 //!
 //! They pass the checks of every other call. Whatever is not as it nearly always is, be it a header, the message, the
 //! caller or the answer, is left to the services: then nothing was done, and what was read is read again.
 
 use std::{
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, LazyLock},
@@ -13,129 +13,194 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
-use hyper::body::{Frame, SizeHint};
-use smallvec::SmallVec;
+use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE, request::Parts};
+use hyper::body::Frame;
+use tokio::time::{Sleep, sleep_until};
 use tonic::{Status, body::Body};
 
 use super::{
     deadline,
     line::{Open, Wire},
     places::{Kind, Place},
+    resumed::Resumed,
     watch::Watched,
 };
 use crate::{
-    grpc::status::panicked,
+    grpc::{
+        quick::{Method, Quick},
+        status::panicked,
+    },
     server::{Cut, cut},
 };
 
 /// The header by which a caller says how its message is compressed.
 const ENCODING: &str = "grpc-encoding";
 
-/// The bytes before a message: whether it is compressed, and its length (gRPC over HTTP/2, Length-Prefixed-Message).
-const PREFIX: usize = 5;
-
 /// The end of an answer that went well.
 static OK: LazyLock<HeaderMap> =
     LazyLock::new(|| HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]));
 
+/// What comes of a call that begins.
+pub(super) enum Begun<B: hyper::body::Body> {
+    /// It is answered.
+    Answered(Response<Body>),
+    /// Its message is not here yet.
+    Lacking(Box<Lacking<B>>),
+    /// It is left to the services.
+    Left(Open<Resumed<B>>),
+}
+
+/// A call whose message is waited for, in a place, until the call ends.
+pub(super) struct Lacking<B: hyper::body::Body> {
+    call: Usual<B>,
+    place: Place<Wire>,
+    end: Pin<Box<Sleep>>,
+}
+
+/// A call with a head as it nearly always is.
+struct Usual<B: hyper::body::Body> {
+    head: Parts,
+    body: Resumed<B>,
+    watched: Watched<Wire>,
+    arrived: Instant,
+    ends: Instant,
+    method: Method,
+}
+
+impl<B: hyper::body::Body> Usual<B> {
+    fn left(self, place: Option<Place<Wire>>) -> Open<Resumed<B>> {
+        let Self { head, body, watched, arrived, .. } = self;
+        Open { request: Request::from_parts(head, body), watched, arrived, place }
+    }
+}
+
 impl Wire {
-    /// Answers a call at once. An error is the call, of which nothing was done.
-    pub(super) async fn at_once<B>(
+    /// Answers a call at once, where it can be.
+    pub(super) fn at_once<B>(
         self: &Arc<Self>,
         open: Open<B>,
-    ) -> Result<Response<Body>, Open<Resumed<B>>>
+        now: Instant,
+        context: &mut Context<'_>,
+    ) -> Begun<B>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
-        let Open { request, mut watched, arrived } = open;
+        let Open { request, watched, arrived, place } = open;
         let (head, rest) = request.into_parts();
-        let mut body = Resumed { read: SmallVec::new(), rest };
-        if let Some(quick) = self.edge.quick.as_ref().filter(|quick| quick.serves(head.uri.path()))
-            && let Some(ends) = self.ends(&head.headers, arrived)
-            && let Some(message) = poll_fn(|context| Poll::Ready(body.message(context))).await
-            && let Ok(place) = Place::take(self, Kind::Usual)
-        {
-            let answer = || {
-                let _entered = watched.span().enter();
-                quick.answer(&head.headers, &self.connected, &self.caller, &message)
-            };
-            match catch_unwind(AssertUnwindSafe(answer)) {
-                Ok(Some(answer)) => {
-                    cut(Cut::At(ends));
-                    return Ok(told(answer, watched, place));
+        let mut body = Resumed::new(rest);
+        let Some((quick, method)) = self.edge.quick.as_ref().zip(Method::of(head.uri.path()))
+        else {
+            let request = Request::from_parts(head, body);
+            return Begun::Left(Open { request, watched, arrived, place });
+        };
+        let Some(ends) = self.ends(&head.headers, arrived, now) else {
+            let request = Request::from_parts(head, body);
+            return Begun::Left(Open { request, watched, arrived, place });
+        };
+        let came = body.poll_message(context);
+        let call = Usual { head, body, watched, arrived, ends, method };
+        match came {
+            Poll::Ready(Some(message)) => self.answer_now(quick, call, None, &message),
+            Poll::Pending if self.may_wait(quick, &call) => match Place::take(self, Kind::Usual) {
+                Ok(place) => {
+                    let end = Box::pin(sleep_until(ends.into()));
+                    self.go_on(Box::new(Lacking { call, place, end }), context)
                 }
-                Ok(None) => {}
-                Err(_) => {
-                    let response = panicked().into_http();
-                    watched.told(response.headers());
-                    return Ok(response);
-                }
+                Err(_) => Begun::Left(call.left(None)),
+            },
+            Poll::Ready(None) | Poll::Pending => Begun::Left(call.left(None)),
+        }
+    }
+
+    /// Goes on with a call whose message was waited for.
+    pub(super) fn go_on<B>(
+        self: &Arc<Self>,
+        mut lacking: Box<Lacking<B>>,
+        context: &mut Context<'_>,
+    ) -> Begun<B>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let Some(quick) = &self.edge.quick else {
+            return Begun::Left(lacking.call.left(Some(lacking.place)));
+        };
+        let came = lacking.call.body.poll_message(context);
+        let is_over = came.is_pending() && lacking.end.as_mut().poll(context).is_ready();
+        if came.is_pending() && !is_over && self.may_come(quick, &lacking.call) {
+            return Begun::Lacking(lacking);
+        }
+        let Lacking { call, place, .. } = *lacking;
+        match came {
+            Poll::Ready(Some(message)) => self.answer_now(quick, call, Some(place), &message),
+            Poll::Ready(None) | Poll::Pending => Begun::Left(call.left(Some(place))),
+        }
+    }
+
+    /// Answers a call with this message, in a place that it has or takes.
+    fn answer_now<B>(
+        self: &Arc<Self>,
+        quick: &Quick,
+        mut call: Usual<B>,
+        place: Option<Place<Wire>>,
+        message: &[u8],
+    ) -> Begun<B>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        if message.len() > self.edge.limits.max_message_bytes {
+            return Begun::Left(call.left(place));
+        }
+        let Some(place) = place.or_else(|| Place::take(self, Kind::Usual).ok()) else {
+            return Begun::Left(call.left(None));
+        };
+        let answer = || {
+            let _entered = call.watched.span().enter();
+            let by = (&self.connected, &self.caller);
+            quick.answer(call.method, &call.head.headers, by, message)
+        };
+        match catch_unwind(AssertUnwindSafe(answer)) {
+            Ok(Some(answer)) => {
+                cut(Cut::At(call.ends));
+                Begun::Answered(told(answer, call.watched, place))
+            }
+            Ok(None) => Begun::Left(call.left(Some(place))),
+            Err(_) => {
+                let response = panicked().into_http();
+                call.watched.told(response.headers());
+                Begun::Answered(response)
             }
         }
-        let request = Request::from_parts(head, body);
-        Err(Open { request, watched, arrived })
+    }
+
+    /// Whether the rest of a message is waited for: of those alone who may call, as the services do.
+    fn may_wait<B>(&self, quick: &Quick, call: &Usual<B>) -> bool
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let knows = || quick.knows(&call.head.headers, &self.connected, &self.caller);
+        // Where it panics, so do the services, and tell.
+        self.may_come(quick, call) && catch_unwind(AssertUnwindSafe(knows)).unwrap_or(false)
+    }
+
+    /// Whether what is lacking of a call may make it one that is answered here. Of one that is none the services do not
+    /// wait for the rest.
+    fn may_come<B>(&self, quick: &Quick, call: &Usual<B>) -> bool
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let most = self.edge.limits.max_message_bytes;
+        let is_good = |message: Bytes| message.len() <= most && quick.reads(call.method, &message);
+        call.body.has_nothing() || call.body.whole().is_some_and(is_good)
     }
 
     /// When the call ends, where its headers are as usual and there is time left.
-    fn ends(&self, headers: &HeaderMap, arrived: Instant) -> Option<Instant> {
+    fn ends(&self, headers: &HeaderMap, arrived: Instant, now: Instant) -> Option<Instant> {
         if headers.contains_key(ENCODING) {
             return None;
         }
         let given = deadline::given(headers).ok()?;
         let ends = arrived + deadline::of(given, self.edge.limits.deadline_max);
-        (ends > Instant::now()).then_some(ends)
-    }
-}
-
-/// A body of which the beginning was read already.
-pub(super) struct Resumed<B: hyper::body::Body> {
-    read: SmallVec<[Result<Frame<Bytes>, B::Error>; 1]>,
-    rest: B,
-}
-
-impl<B: hyper::body::Body<Data = Bytes> + Unpin> Resumed<B> {
-    /// The one message of the body, where it is all here.
-    fn message(&mut self, context: &mut Context<'_>) -> Option<Bytes> {
-        while !self.rest.is_end_stream() {
-            let Poll::Ready(Some(frame)) = Pin::new(&mut self.rest).poll_frame(context) else {
-                break;
-            };
-            self.read.push(frame);
-        }
-        let [Ok(frame)] = &*self.read else { return None };
-        let data = frame.data_ref().filter(|_| self.rest.is_end_stream())?;
-        let (prefix, message) = data.split_first_chunk::<PREFIX>()?;
-        let [compressed, length @ ..] = *prefix;
-        let is_whole = usize::try_from(u32::from_be_bytes(length)) == Ok(message.len());
-        (is_whole && compressed == 0).then(|| data.slice(PREFIX..))
-    }
-}
-
-impl<B> hyper::body::Body for Resumed<B>
-where
-    B: hyper::body::Body<Data = Bytes> + Unpin,
-    B::Error: Unpin,
-{
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if self.read.is_empty() {
-            return Pin::new(&mut self.rest).poll_frame(context);
-        }
-        Poll::Ready(Some(self.read.remove(0)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.read.is_empty() { self.rest.size_hint() } else { SizeHint::default() }
+        (ends > now).then_some(ends)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The calls of one connection, from their head to the end of their answers.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +15,7 @@ use tonic::body::Body;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
+use super::at_once::{Begun, Lacking};
 use super::places::{Kind, Place, Places};
 use super::watch::{Watch, Watched};
 use super::{Ends, Parts, READ_WITHIN, StreamTerms, body, deadline, ending, protocol};
@@ -55,6 +58,8 @@ pub(super) struct Open<B> {
     pub(super) request: Request<B>,
     pub(super) watched: Watched<Wire>,
     pub(super) arrived: Instant,
+    /// Where it has one already.
+    pub(super) place: Option<Place<Wire>>,
 }
 
 impl Answers for Line {
@@ -73,39 +78,111 @@ impl Line {
     }
 
     /// Answers a request that came at this moment.
-    pub async fn answer_to<B>(self, request: Request<B>, arrived: Instant) -> Response<Body>
+    pub fn answer_to<B: Read>(self, request: Request<B>, arrived: Instant) -> Answering<B> {
+        Answering(State::Came(Box::new((self, request, arrived))))
+    }
+}
+
+/// The body of a request.
+pub trait Read:
+    hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError> + Send + Unpin>
+    + Send
+    + Unpin
+    + 'static
+{
+}
+
+impl<B> Read for B where
+    B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError> + Send + Unpin>
+        + Send
+        + Unpin
+        + 'static
+{
+}
+
+/// The answer to come of a call.
+pub struct Answering<B: Read>(State<B>);
+
+/// How far it is. What is large has a place of its own.
+enum State<B: Read> {
+    Came(Box<(Line, Request<B>, Instant)>),
+    /// Its message is not here yet.
+    Lacking(Arc<Wire>, Box<Lacking<B>>),
+    Later(BoxFuture<'static, Response<Body>>),
+    Answered,
+}
+
+impl<B: Read> Future for Answering<B> {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
+        let mut later = match std::mem::replace(&mut self.0, State::Answered) {
+            State::Later(later) => later,
+            // Whoever asks for an answer again waits for ever.
+            State::Answered => return Poll::Pending,
+            begins => {
+                let (wire, begun) = match begins {
+                    State::Came(call) => begin(*call, context),
+                    State::Lacking(wire, lacking) => {
+                        let begun = wire.go_on(lacking, context);
+                        (wire, begun)
+                    }
+                    State::Later(_) | State::Answered => return Poll::Pending,
+                };
+                match begun {
+                    Begun::Answered(response) => return Poll::Ready(response),
+                    Begun::Lacking(lacking) => {
+                        self.0 = State::Lacking(wire, lacking);
+                        return Poll::Pending;
+                    }
+                    Begun::Left(open) => wire.later(open),
+                }
+            }
+        };
+        let polled = later.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = State::Later(later);
+        }
+        polled
+    }
+}
+
+/// Answers a call at once, or begins to.
+fn begin<B: Read>(
+    (Line(wire), request, arrived): (Line, Request<B>, Instant),
+    context: &mut Context<'_>,
+) -> (Arc<Wire>, Begun<B>) {
+    if let Some(response) = protocol::refuse(&request) {
+        drop(wire.edge.rests.of(request));
+        return (wire, Begun::Answered(response));
+    }
+    let (kind, now) = (Kind::of(request.uri().path()), Instant::now());
+    let watched = Watched::begin(Arc::clone(&wire), &request, kind, now);
+    let begun = wire.at_once(Open { request, watched, arrived, place: None }, now, context);
+    (wire, begun)
+}
+
+impl Wire {
+    /// Answers a call by the services.
+    fn later<B>(self: Arc<Self>, open: Open<B>) -> BoxFuture<'static, Response<Body>>
     where
-        B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError> + Send + Unpin>
+        B: hyper::body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>>
             + Send
             + Unpin
             + 'static,
     {
-        let wire = self.0;
-        if let Some(response) = protocol::refuse(&request) {
-            drop(wire.edge.rests.of(request));
-            return response;
-        }
+        let Open { request, watched, arrived, place } = open;
         let kind = Kind::of(request.uri().path());
-        let watched = Watched::begin(Arc::clone(&wire), &request, kind);
-        match wire.at_once(Open { request, watched, arrived }).await {
-            Ok(response) => response,
-            // In a place of its own: what is answered at once needs no room for it.
-            Err(open) => {
-                let Open { request, watched, arrived } = open;
-                let request = wire.edge.rests.of(request);
-                Box::pin(wire.answer(Open { request, watched, arrived }, kind)).await
-            }
-        }
+        let request = self.edge.rests.of(request);
+        Box::pin(self.answer(Open { request, watched, arrived, place }, kind))
     }
-}
 
-impl Wire {
     async fn answer(self: Arc<Self>, open: Open<Body>, kind: Kind) -> Response<Body> {
-        let Open { mut request, mut watched, arrived } = open;
+        let Open { mut request, mut watched, arrived, place } = open;
         self.connected.tell(&mut request, arrived);
         let span = watched.span().clone();
         let max_message_bytes = self.edge.limits.max_message_bytes;
-        let answered = self.placed(kind, request, arrived).instrument(span).await;
+        let answered = self.placed((kind, place), request, arrived).instrument(span).await;
         match answered.place {
             Some(place) => body::finish(answered.response, place, watched, max_message_bytes),
             None => {
@@ -115,14 +192,14 @@ impl Wire {
         }
     }
 
-    /// Answers a call, if there is a place for it.
+    /// Answers a call, if it has a place or there is one for it.
     async fn placed(
         self: &Arc<Self>,
-        kind: Kind,
+        (kind, place): (Kind, Option<Place<Self>>),
         mut request: Request<Body>,
         arrived: Instant,
     ) -> Answered {
-        let place = match Place::take(self, kind) {
+        let place = match place.map_or_else(|| Place::take(self, kind), Ok) {
             Ok(place) => place,
             Err(status) => {
                 self.calls().count_refused(kind as usize);

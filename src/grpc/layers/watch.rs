@@ -1,6 +1,6 @@
 //! What is taken note of a call: how it ended, how long it took, and its span where it is traced.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, Request};
 use tonic::Status;
@@ -46,8 +46,8 @@ pub(super) struct Watched<W: Counting> {
 
 impl<W: Counting + AsRef<Watch>> Watched<W> {
     /// A call that begins.
-    pub(super) fn begin<B>(by: Arc<W>, request: &Request<B>, kind: Kind) -> Self {
-        let call = Call::begin(by, request.uri().path());
+    pub(super) fn begin<B>(by: Arc<W>, request: &Request<B>, kind: Kind, now: Instant) -> Self {
+        let call = Call::begin(by, request.uri().path(), now);
         let Watch { sampler, knows, .. } = call.counting().as_ref();
         let is_known = || knows.as_ref().is_some_and(|knows| knows.may_know(request));
         let span = match kind {
@@ -103,7 +103,8 @@ mod tests {
         let request = Request::builder().uri("/keyward.v1.KeyAdmin/GetKey").body(());
         let Ok(request) = request else { return assert!(request.is_ok()) };
         for value in ["5", "99", "five"] {
-            let mut watched = Watched::begin(Arc::clone(&watch), &request, Kind::Usual);
+            let mut watched =
+                Watched::begin(Arc::clone(&watch), &request, Kind::Usual, Instant::now());
             let value = value
                 .parse()
                 .ok()
@@ -111,7 +112,7 @@ mod tests {
             watched.told(&HeaderMap::new());
             watched.told(&HeaderMap::from_iter(value));
         }
-        drop(Watched::begin(Arc::clone(&watch), &request, Kind::Usual));
+        drop(Watched::begin(Arc::clone(&watch), &request, Kind::Usual, Instant::now()));
         let ended = watch.calls.durations();
         let ended: Vec<_> = ended.iter().map(|one| (one.status, one.took.count())).collect();
         assert_eq!(ended, [("CANCELLED", 1), ("UNKNOWN", 2), ("NOT_FOUND", 1)]);

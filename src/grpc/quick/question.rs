@@ -62,13 +62,18 @@ impl<'a> Read<'a> {
     }
 }
 
-fn number(message: &mut &[u8]) -> Option<u64> {
+pub(super) fn number(message: &mut &[u8]) -> Option<u64> {
     decode_varint(message).ok()
 }
 
-fn text<'a>(message: &mut &'a [u8]) -> Option<&'a str> {
+/// What begins with its length.
+pub(super) fn part<'a>(message: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(number(message)?).ok()?;
-    let (text, rest) = message.split_at_checked(length)?;
+    let (part, rest) = message.split_at_checked(length)?;
     *message = rest;
-    std::str::from_utf8(text).ok()
+    Some(part)
+}
+
+fn text<'a>(message: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(part(message)?).ok()
 }

@@ -79,7 +79,7 @@ pub(crate) fn covers_every_rpc<'a>(rows: impl Iterator<Item = &'a str>) {
 pub(crate) struct Reply {
     http: u16,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     trailers: Option<HeaderMap>,
 }
 

@@ -1,5 +1,6 @@
 //! `StreamIntrospect`.
 
+mod bytes;
 mod unread;
 
 use std::time::Duration;

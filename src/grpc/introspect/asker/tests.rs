@@ -69,7 +69,7 @@ fn asker(database: Database) -> Arc<Asker> {
 async fn error(database: Database) -> (i32, String, Duration) {
     let begun = tokio::time::Instant::now();
     let question = StreamIntrospectRequest { id: 3, request: Some(IntrospectRequest::default()) };
-    let answer = tokio::time::timeout(2 * MAX, asker(database).answer(question)).await;
+    let answer = tokio::time::timeout(2 * MAX, asker(database).answer(question).unwrap()).await;
     let StreamIntrospectResponse { id, outcome } = answer.unwrap().unwrap();
     assert_eq!(id, 3);
     let Some(Outcome::Error(error)) = outcome else { panic!("{outcome:?}") };

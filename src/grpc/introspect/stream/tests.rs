@@ -1,25 +1,43 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
+use http_body_util::BodyExt as _;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::codec::{Codec as _, EncodeBody};
+use tonic_prost::ProstCodec;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use super::*;
-use crate::telemetry::{
-    Identity,
-    context::{Sampler, current},
+use crate::{
+    grpc::introspect::shares::Shares,
+    proto::{StreamIntrospectRequest, StreamIntrospectResponse},
+    telemetry::{
+        Identity,
+        context::{Sampler, current},
+    },
 };
+
+mod ends;
 
 /// The number of a question that there is no answer to.
 const PANICS: i64 = 0;
+/// That of what is no question.
+const NONE: i64 = i64::MIN;
 
-/// Questions with numbers below zero are answered when they are let, others at once.
+/// Questions with numbers below zero are answered when they are let, others before anything else
+/// happens.
 struct Slow {
+    /// Of the others, which have their answer at once: all from this number.
+    at_once: i64,
     asked: AtomicUsize,
     /// How many of them were part of a trace.
     traced: AtomicUsize,
@@ -28,20 +46,38 @@ struct Slow {
 }
 
 impl Answers for Slow {
-    fn answer_at_once(&self, _: &StreamIntrospectRequest) -> Option<StreamIntrospectResponse> {
-        None
+    type Question = StreamIntrospectRequest;
+    type Answer = StreamIntrospectResponse;
+
+    fn answer_at_once(
+        &self,
+        question: &StreamIntrospectRequest,
+    ) -> Option<StreamIntrospectResponse> {
+        let &StreamIntrospectRequest { id, .. } = question;
+        if id < self.at_once {
+            return None;
+        }
+        self.asked.fetch_add(1, SeqCst);
+        assert_ne!(id, PANICS);
+        Some(StreamIntrospectResponse { id, outcome: None })
     }
 
-    fn answer(self: Arc<Self>, question: StreamIntrospectRequest) -> BoxFuture<'static, Said> {
+    fn answer(
+        self: Arc<Self>,
+        question: StreamIntrospectRequest,
+    ) -> Result<Saying<StreamIntrospectResponse>, Status> {
+        if question.id == NONE {
+            return Err(Status::internal("no question"));
+        }
         self.asked.fetch_add(1, SeqCst);
-        Box::pin(async move {
+        Ok(Box::pin(async move {
             self.traced.fetch_add(usize::from(current().is_some()), SeqCst);
             if question.id < 0 {
                 self.gate.acquire().await.unwrap().forget();
             }
             assert_ne!(question.id, PANICS);
             Ok(StreamIntrospectResponse { id: question.id, outcome: None })
-        })
+        }))
     }
 
     fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>> {
@@ -50,9 +86,15 @@ impl Answers for Slow {
 }
 
 fn slow() -> Arc<Slow> {
-    let [asked, traced] = [(); 2].map(|()| AtomicUsize::new(0));
-    Arc::new(Slow { asked, traced, gate: Semaphore::new(0), refused: Mutex::default() })
+    quick_from(i64::MAX)
 }
+
+fn quick_from(at_once: i64) -> Arc<Slow> {
+    let [asked, traced] = [(); 2].map(|()| AtomicUsize::new(0));
+    Arc::new(Slow { at_once, asked, traced, gate: Semaphore::new(0), refused: Mutex::default() })
+}
+
+type Talking = Answered<StreamIntrospectResponse>;
 
 type Questions = Vec<Result<StreamIntrospectRequest, Status>>;
 
@@ -66,19 +108,23 @@ fn terms() -> StreamTerms {
     StreamTerms { whole: None, question: Duration::MAX, stop, over }
 }
 
+fn share() -> Share {
+    Shares::default().take("caller".to_owned()).unwrap()
+}
+
 /// The answers to these questions, after which there are no more.
-fn asked(questions: Questions, slow: &Arc<Slow>) -> Answered {
-    Box::pin(answers(stream::iter(questions), Arc::clone(slow), terms()).fuse())
+fn asked(questions: Questions, slow: &Arc<Slow>) -> Talking {
+    answers(stream::iter(questions), Arc::clone(slow), terms(), share())
 }
 
 /// The answers to these questions, after which more may come.
-fn open(questions: Questions, slow: &Arc<Slow>, terms: StreamTerms) -> Answered {
+fn open(questions: Questions, slow: &Arc<Slow>, terms: StreamTerms) -> Talking {
     let questions = stream::iter(questions).chain(stream::pending());
-    answers(questions, Arc::clone(slow), terms)
+    answers(questions, Arc::clone(slow), terms, share())
 }
 
 /// The numbers of the answers that come at once, in the time that does not go on by itself.
-async fn ready(talk: &mut Answered) -> Vec<i64> {
+async fn ready(talk: &mut Talking) -> Vec<i64> {
     let mut ids = Vec::new();
     let moment = Duration::from_millis(1);
     while let Ok(Some(Ok(answer))) = tokio::time::timeout(moment, talk.next()).await {
@@ -104,14 +150,63 @@ async fn as_many_questions_are_read_as_may_be_open_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_reads_no_answers_is_asked_for_few_questions() {
-    let slow = slow();
-    let mut talk = asked(questions(1..=1_000), &slow);
-    settle().await;
-    assert_eq!(slow.asked.load(SeqCst), UNREAD_MAX);
-    assert_eq!(talk.next().await.unwrap().unwrap().id, 1);
-    settle().await;
-    assert_eq!(slow.asked.load(SeqCst), UNREAD_MAX + 1);
+async fn who_reads_no_answer_is_asked_for_nothing() {
+    for slow in [slow(), quick_from(1)] {
+        let mut talk = asked(questions(1..=1_000), &slow);
+        settle().await;
+        assert_eq!(slow.asked.load(SeqCst), 0);
+        assert_eq!(talk.next().await.unwrap().unwrap().id, 1);
+        settle().await;
+        assert_eq!(slow.asked.load(SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn questions_that_came_together_are_answered_together_with_nothing_between() {
+    const COUNT: i64 = 100;
+    let talk = open(questions(1..=COUNT), &quick_from(1), terms());
+    let mut codec = ProstCodec::<StreamIntrospectResponse, StreamIntrospectRequest>::default();
+    let together = Default::default();
+    let body = EncodeBody::new_server(codec.encoder(), talk, None, together, None);
+    let mut body = tonic::body::Body::new(body);
+    let frame = body.frame().now_or_never().unwrap().unwrap().unwrap();
+    // Each is a number of two bytes, with what gRPC puts before it.
+    assert_eq!(frame.into_data().unwrap().len(), 7 * 100);
+    assert!(body.frame().now_or_never().is_none());
+}
+
+/// Until its task has had its turn again, however often it is asked meanwhile: whoever encodes asks
+/// once more after what it was told last.
+#[tokio::test]
+async fn a_stream_that_has_an_answer_to_everything_leaves_turns_to_others() {
+    const TURN: usize = 128;
+    let mut talk = asked(questions(1..=1_000), &quick_from(1));
+    let mut answered = 0;
+    while answered < 1_000 {
+        let (mut now, before) = (0, answered);
+        let turn = std::future::poll_fn(|context| {
+            while let Poll::Ready(Some(Ok(_))) = talk.as_mut().poll_next(context) {
+                now += 1;
+            }
+            assert!(talk.as_mut().poll_next(context).is_pending() || before + now == 1_000);
+            Poll::Ready(())
+        });
+        turn.await;
+        assert!(now > 0 && now <= TURN, "{now}");
+        answered += now;
+        tokio::task::yield_now().await;
+    }
+    assert!(talk.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_at_once_is_told_before_those_that_are_open() {
+    let slow = quick_from(2);
+    let mut talk = asked(questions([-1, 2, 1, 3]), &slow);
+    assert_eq!(ready(&mut talk).await, [2, 1, 3]);
+    slow.gate.add_permits(1);
+    assert_eq!(ready(&mut talk).await, [-1]);
+    assert!(talk.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,110 +232,6 @@ async fn what_was_read_is_answered_before_the_stream_ends_as_the_questions_did()
     assert_eq!(talk.next().await.unwrap().unwrap_err().message(), "the questions end");
     assert!(talk.next().await.is_none());
     assert_eq!(slow.asked.load(SeqCst), 2, "what came after the end is not asked");
-}
-
-/// The end of a stream whose answers are read.
-async fn end(talk: &mut Answered) -> (Vec<i64>, Status) {
-    let mut ids = Vec::new();
-    loop {
-        let next = tokio::time::timeout(Duration::from_secs(60), talk.next()).await;
-        match next.unwrap().unwrap() {
-            Ok(answer) => ids.push(answer.id),
-            Err(status) => {
-                assert!(talk.next().await.is_none());
-                return (ids, status);
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_ends_when_its_time_is_over_whatever_is_open() {
-    let (slow, begun) = (slow(), tokio::time::Instant::now());
-    let whole = Duration::from_secs(7);
-    let mut talk = open(questions([-1]), &slow, StreamTerms { whole: Some(whole), ..terms() });
-    let (_, status) = end(&mut talk).await;
-    assert_eq!(status.code(), Status::deadline_exceeded("").code());
-    assert!(begun.elapsed() >= whole && begun.elapsed() < whole + Duration::from_millis(10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_silent_stream_goes_on_as_long_as_its_caller_may_ask() {
-    let slow = slow();
-    let mut talk = open(questions([-1]), &slow, terms());
-    let next = tokio::time::timeout(Duration::from_secs(3_600), talk.next()).await;
-    assert!(next.is_err(), "nothing is said for an hour");
-    *slow.refused.lock().unwrap() = Some(Status::unauthenticated("revoked"));
-    let begun = tokio::time::Instant::now();
-    let (_, status) = end(&mut talk).await;
-    assert_eq!(status.message(), "revoked");
-    assert!(begun.elapsed() <= CHECK_INTERVAL + Duration::from_millis(10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn when_the_server_ends_what_was_read_is_answered_and_no_more_is_read() {
-    let (slow, terms) = (slow(), terms());
-    let stop = terms.stop.clone();
-    let mut talk = open(questions([-1, -2]), &slow, terms);
-    settle().await;
-    stop.cancel();
-    settle().await;
-    slow.gate.add_permits(2);
-    let (ids, status) = end(&mut talk).await;
-    assert_eq!(ids, [-1, -2]);
-    assert_eq!(status.code(), Status::unavailable("").code());
-    let mut late = open(questions([1]), &slow, StreamTerms { stop, ..self::terms() });
-    assert!(end(&mut late).await.0.is_empty());
-}
-
-/// How long it takes until a stream is over that has more answers than anybody reads.
-async fn over_unread(slow: &Arc<Slow>, terms: StreamTerms, then: impl FnOnce()) -> Duration {
-    let over = terms.over.clone();
-    let _unread = open(questions(1..=1_000), slow, terms);
-    settle().await;
-    assert!(!over.is_cancelled());
-    let begun = tokio::time::Instant::now();
-    then();
-    tokio::time::timeout(Duration::from_secs(60), over.cancelled()).await.unwrap();
-    begun.elapsed()
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_reads_nothing_keeps_no_stream_beyond_its_time() {
-    let whole = Duration::from_secs(7);
-    let terms = StreamTerms { whole: Some(whole), ..terms() };
-    assert!(over_unread(&slow(), terms, || {}).await <= whole);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_reads_nothing_keeps_no_stream_that_it_may_not_have() {
-    let slow = slow();
-    let revoke = || *slow.refused.lock().unwrap() = Some(Status::unauthenticated("revoked"));
-    assert!(over_unread(&slow, terms(), revoke).await <= CHECK_INTERVAL);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_reads_nothing_holds_the_end_of_the_server_for_a_moment_only() {
-    let terms = terms();
-    let stop = terms.stop.clone();
-    let passed = over_unread(&slow(), terms, || stop.cancel()).await;
-    assert!(passed <= READ_WITHIN + Duration::from_millis(10), "{passed:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_nobody_has_any_more_asks_nothing() {
-    let (slow, terms) = (slow(), terms());
-    let over = terms.over.clone();
-    drop(open(questions(1..=1_000), &slow, terms));
-    tokio::time::timeout(Duration::from_secs(60), over.cancelled()).await.unwrap();
-    assert_eq!(slow.asked.load(SeqCst), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_ends_its_stream_with_an_internal_error() {
-    let mut talk = open(questions([1, PANICS]), &slow(), terms());
-    let (_, status) = end(&mut talk).await;
-    assert_eq!(status.code(), Status::internal("").code());
 }
 
 #[tokio::test]

@@ -6,10 +6,14 @@ use prost::Message as _;
 use super::{super::question, proto_key};
 use crate::{
     callers::{minted::revoke, raw::framed},
-    frames::{DATA, END_HEADERS, Frames, HEADERS, RESET, head},
+    frames::{DATA, END_HEADERS, Frames, HEADERS, PING, RESET, WINDOW_UPDATE, head},
     server::ending,
     support::Server,
 };
+
+/// Bytes of the window of a stream, at the least, and of a part of what is sent within it.
+const WINDOW: usize = 65_535;
+const PART: usize = 16_000;
 
 const PATH: &str = "/keyward.v1.Introspect/StreamIntrospect";
 
@@ -19,10 +23,15 @@ async fn unread(address: std::net::SocketAddr, secret: &str, headers: &[(&str, &
     let credentials = format!("Bearer {secret}");
     let headers = [&[("authorization", &*credentials)], headers].concat();
     frames.send(HEADERS, END_HEADERS, 1, &head(PATH, &headers)).await;
-    let question = StreamIntrospectRequest { id: 1, request: Some(question("x", &[])) };
-    frames.send(DATA, 0, 1, &framed(&question.encode_to_vec())).await;
+    frames.send(DATA, 0, 1, &asked()).await;
     frames.until(HEADERS, END_HEADERS, 1).await;
     frames
+}
+
+/// A question, as it is sent.
+fn asked() -> Vec<u8> {
+    let question = StreamIntrospectRequest { id: 1, request: Some(question("x", &[])) };
+    framed(&question.encode_to_vec())
 }
 
 #[tokio::test]
@@ -48,4 +57,31 @@ async fn a_stream_that_is_not_read_does_not_hold_the_end() {
     server.shutdown.cancel();
     assert_eq!(server.end().await, Drained::All);
     drop(frames);
+}
+
+/// What its client sends stays with the client, but for what the window of its stream takes.
+#[tokio::test]
+async fn of_a_stream_that_is_not_read_no_more_questions_are_taken() {
+    let server = Server::start_with(|settings| settings.server.max_message_bytes = WINDOW).await;
+    let mut frames = unread(server.address, &server.root_secret, &[]).await;
+    let part = asked().repeat(PART / asked().len());
+    for _ in 0..WINDOW / PART {
+        frames.send(DATA, 0, 1, &part).await;
+    }
+    // One byte of an answer is read: the stream has had its turn since.
+    frames.read(1, 1).await;
+    let mut taken = 0;
+    for (last, stream) in [(DATA, 1), (PING, 0)] {
+        loop {
+            let frame = frames.receive().await;
+            if (frame.kind, frame.stream) == (WINDOW_UPDATE, 1) {
+                taken += u32::from_be_bytes(frame.payload.try_into().unwrap());
+            } else if (frame.kind, frame.stream) == (last, stream) {
+                break;
+            }
+        }
+        frames.send(PING, 0, 0, &[0; 8]).await;
+    }
+    let taken = usize::try_from(taken).unwrap();
+    assert!(taken <= 2 * PART, "{taken}");
 }

@@ -1,0 +1,45 @@
+//! Several questions at once.
+
+use super::{
+    BRIEF, WHOLE, Writer,
+    question::{Read, part},
+    write,
+};
+use crate::introspect::{Calling, Introspection, Question};
+
+/// So many are answered in a row; a larger batch is left to the service, which gives others their
+/// turn in between.
+const IN_A_ROW_MAX: usize = 100;
+
+/// The field of the questions, and of their answers, as a list of messages.
+const LIST: (u8, u32) = (0x0a, 1);
+
+/// The questions of a `BatchIntrospectRequest`, read where they lie. None: it is none, or has too
+/// many.
+pub(super) fn read(mut message: &[u8]) -> Option<Vec<Read<'_>>> {
+    let mut read = Vec::with_capacity(IN_A_ROW_MAX);
+    while let Some((tag, rest)) = message.split_first() {
+        message = rest;
+        if *tag != LIST.0 || read.len() == IN_A_ROW_MAX {
+            return None;
+        }
+        read.push(Read::of(part(&mut message)?)?);
+    }
+    Some(read)
+}
+
+/// The answer to one.
+pub(super) fn answer(
+    keys: &Introspection,
+    calling: impl FnOnce() -> Option<Calling>,
+    message: &[u8],
+) -> Option<Writer> {
+    let read = read(message)?;
+    let questions: Vec<Question<'_>> = read.iter().map(Read::question).collect();
+    let room = questions.iter().map(|question| if question.full { WHOLE } else { BRIEF }).sum();
+    let mut writer = Writer::framed(room);
+    keys.answer_all_at_once(&calling()?, &questions, |answer, question| {
+        writer.nested(LIST.1, |writer| write(writer, answer, question.full));
+    })?;
+    Some(writer)
+}

@@ -203,7 +203,7 @@ async fn ask(
         let question = Question {
             secret,
             client_ip: "10.0.2.9",
-            required_scopes: &required_scopes,
+            required_scopes: required_scopes[..].into(),
             resource: "",
             class: "",
             cost: 1,

@@ -257,7 +257,7 @@ impl App {
         };
         let quick = Quick::new(knows.clone());
         let watch = Watch { knows: Some(knows), ..self.watch.clone() };
-        let edge = edge(routes, limits, watch, stop.clone()).quickened(quick);
+        let edge = edge(routes, limits, watch).quickened(quick);
         let (port, handshakes, _until_the_end) = listener.parted();
         let entry = server::Entry {
             handshakes,

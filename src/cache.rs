@@ -157,8 +157,14 @@ impl FindKey for Cache {
     async fn find_key(&self, digest: &Digest) -> Result<Option<Arc<LiveKey>>, StoreError> {
         let parts = &self.parts;
         match self.at_hand(digest)? {
-            AtHand::Key(key) => return Ok(Some(key)),
-            AtHand::Nobodys => return Ok(None),
+            AtHand::Key(key) => {
+                self.count_at_hand(1);
+                return Ok(Some(key));
+            }
+            AtHand::Nobodys => {
+                self.count_at_hand(1);
+                return Ok(None);
+            }
             AtHand::Unknown => {}
         }
         parts.counters.misses.count();
@@ -198,8 +204,11 @@ impl FindKey for Cache {
         let known = parts.known(digest);
         parts.check(permit)?;
         let Some(key) = known else { return Ok(AtHand::Unknown) };
-        parts.counters.hits.count();
         Ok(key.map_or(AtHand::Nobodys, AtHand::Key))
+    }
+
+    fn count_at_hand(&self, answers: u64) {
+        self.parts.counters.hits.count_several(answers);
     }
 
     fn stale_since(&self) -> Option<Timestamp> {
@@ -221,7 +230,8 @@ impl Parts {
     /// thread has at hand, then what is kept for all.
     fn known(&self, digest: &Digest) -> Option<Option<Arc<LiveKey>>> {
         let counts = |stamp, subjects: &Subjects| self.coherence.usable(stamp, subjects);
-        if let Some(Found { key, is_told }) = self.hot.get(digest, seconds(), counts) {
+        let now = seconds();
+        if let Some(Found { key, is_told }) = self.hot.get(digest, now, counts) {
             if is_told {
                 self.entries.tell(digest);
             }
@@ -229,7 +239,7 @@ impl Parts {
         }
         let entry = self.entries.get(digest).filter(|entry| self.counts(entry))?;
         if let Entry { key: Some(key), stamp, subjects, since } = &entry {
-            self.hot.offer(digest, (key, *stamp, *subjects), *since);
+            self.hot.offer(digest, (key, *stamp, *subjects), *since, now);
         }
         Some(entry.key)
     }

@@ -43,8 +43,13 @@ pub struct Counter([Part; SHARDS]);
 impl Counter {
     /// One more.
     pub fn count(&self) {
+        self.count_several(1);
+    }
+
+    /// So many more.
+    pub fn count_several(&self, more: u64) {
         if let Some(part) = self.0.get(shard()) {
-            part.0.fetch_add(1, Relaxed);
+            part.0.fetch_add(more, Relaxed);
         }
     }
 

@@ -42,10 +42,6 @@ use greeting::Greeting;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// When a request came, among its extensions: what it waited before it is worked on is time that its caller has waited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrived(pub Instant);
-
 /// The front cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -126,28 +122,19 @@ where
         + Send
         + 'static,
 {
-    fn answer(
-        self,
-        mut request: Request<Incoming>,
-        arrived: Instant,
-    ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        self.connected.tell(&mut request, arrived);
-        async move {
-            let Ok(response) = self.service.oneshot(request).await;
-            response
-        }
+    async fn answer(self, mut request: Request<Incoming>, _: Instant) -> Response<Body> {
+        self.connected.tell(&mut request);
+        let Ok(response) = self.service.oneshot(request).await;
+        response
     }
 }
 
 impl Connected {
-    /// Puts what is known of a request, which came at this moment, among its extensions.
-    pub fn tell<B>(&self, request: &mut Request<B>, arrived: Instant) {
-        let Self { peer, leaving, presented } = self;
+    /// Puts what is known of the connection of a request among its extensions.
+    pub fn tell<B>(&self, request: &mut Request<B>) {
         let extensions = request.extensions_mut();
-        extensions.insert(Peer(*peer));
-        extensions.insert(Arrived(arrived));
-        extensions.insert(leaving.clone());
-        if let Some(presented) = presented {
+        extensions.insert(Peer(self.peer));
+        if let Some(presented) = &self.presented {
             extensions.insert(Arc::clone(presented));
         }
     }

@@ -198,5 +198,5 @@ conformance! {
         what_is_in_a_change_is_not_lost_on_the_way_back
         a_newer_schema_is_refused_by_name
         another_keyring_is_refused
-        secrets_are_looked_through_only_where_a_version_that_was_noted_is_gone;
+        a_keyring_that_lacks_what_secrets_need_is_refused_even_where_the_notes_are_lost;
 }

@@ -129,7 +129,7 @@ impl FindKey for Usual {
         let facts = Facts {
             key: stored(key),
             replaced: None,
-            policy: (self.workspace.value.policy.clone(), Revision(1)),
+            policy: ("policies/acme".parse().unwrap(), Revision(1)),
             workspace: Arc::clone(&self.workspace),
             principal: Some(Arc::clone(&self.principal)),
         };

@@ -1,6 +1,6 @@
 //! What all measurements have in common.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -121,6 +121,15 @@ pub(crate) fn told(name: &str, outcome: Outcome) -> Outcome {
 /// Starts what everybody ships.
 pub(crate) fn stock() -> Server {
     start(&[&stock::program().display().to_string()], SERVER_CORE)
+}
+
+/// The same with a worker for each processor of the machine, as it has where it is not kept on one of them.
+pub(crate) fn stock_of_all_workers() -> Server {
+    // Not what this process is kept on.
+    let processors = fs::read_to_string("/proc/cpuinfo").unwrap();
+    let processors = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let workers = format!("TOKIO_WORKER_THREADS={processors}");
+    start(&["env", &workers, &stock::program().display().to_string()], SERVER_CORE)
 }
 
 /// Starts this program as another server than ours.

@@ -106,7 +106,6 @@ pub(crate) fn limiter(world: &World, table: &mut Table) {
     let first = world.usual().key.charge("", 1, false);
     assert_eq!((first.key_limits.len(), first.workspace_limits.len()), (1, 1));
     let at_once = limiter.take_now(&first).is_some();
-    drop(first);
     for (name, places, usual) in [("zipf", &world.zipf, true), ("uniform", &world.uniform, false)] {
         let mut round = Round::new(places);
         let is = |part| if part && usual { Is::Part } else { Is::Beside };

@@ -159,7 +159,7 @@ async fn tell_health(
     let health = health.max_decoding_message_size(HEALTH_BYTES_MAX);
     report(std::slice::from_ref(&reporter), ServingStatus::NotServing).await;
     let limits = EdgeLimits::from(&settings);
-    let edge = edge(Routes::new(health), limits, Watch::default(), stop.clone());
+    let edge = edge(Routes::new(health), limits, Watch::default());
     let address = port.local_addr()?;
     tracing::info!(%address, "health can be asked");
     tokio::spawn(async move {

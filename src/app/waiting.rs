@@ -99,7 +99,7 @@ async fn answer(
         .add_service(Waiting::<Authenticated<KeyAdminServer<KeyAdminService>>>::new())
         .add_service(Waiting::<Authenticated<IntrospectServer<IntrospectService>>>::new());
     let limits = EdgeLimits::from(&settings.server);
-    let edge = edge(routes, limits, Watch::default(), stop.clone());
+    let edge = edge(routes, limits, Watch::default());
     let entry = server::Entry { handshakes: listener.handshakes(), ..Default::default() };
     let _ = server::run(twin, edge, &settings.server, entry, stop).await?;
     Ok(())

@@ -10,6 +10,9 @@
 //! - Every [`TOLD_EACH`]-th hit of a place is told, or what is kept for all would seem unused and
 //!   be pushed out. Asked for as in life (zipf), the last of [`PLACES_MAX`] is then still among
 //!   the most used 65,536 of all that are kept.
+//! - What is too old leaves its place to whoever comes to its set. Where bytes are short, a hand goes
+//!   from set to set, and who has no merits left there leaves: what nobody asks for any more keeps
+//!   nobody out.
 //! - What is pushed out there may stay here: so all threads together get a part of the bytes of
 //!   the cache, and that part is not given away twice. A thread has its share of it, counted with
 //!   every key; what is larger than [`KEY_MAX`] is not taken.
@@ -66,6 +69,8 @@ struct Sets {
     /// Bytes of the keys, and how many there may be.
     held: usize,
     held_max: usize,
+    /// The set that is looked at next when bytes are short.
+    hand: u64,
 }
 
 /// The first bits of digests apart from the rest: most that are not asked for cost nothing more.
@@ -116,12 +121,13 @@ impl Hot {
         digest: &Digest,
         (key, stamp, subjects): (&Arc<LiveKey>, Stamp, Subjects),
         since: Seconds,
+        now: Seconds,
     ) {
         let (digest, key) = (*digest.as_bytes(), Arc::clone(key));
         let place = Place { digest, key, stamp, subjects, since, merits: 0, untold: 0 };
         let sets = self.threads.get_or(|| self.sets().map(RefCell::new));
         if let Some(mut sets) = sets.as_ref().and_then(|sets| sets.try_borrow_mut().ok()) {
-            sets.offer(place);
+            sets.offer(place, now);
         }
     }
 
@@ -139,7 +145,8 @@ impl Sets {
         // The largest power of two, so that bits choose.
         let sets = 1 << (places / WAYS).checked_ilog2()?;
         let held_max = share - sets * size_of::<Set>();
-        Some(Self { sets: (0..sets).map(|_| Set::new()).collect(), held: 0, held_max })
+        let sets = (0..sets).map(|_| Set::new()).collect();
+        Some(Self { sets, held: 0, held_max, hand: 0 })
     }
 
     fn get(
@@ -153,9 +160,7 @@ impl Sets {
         let way = tags.iter().position(|its| *its == tag)?;
         let slot = places.get_mut(way)?;
         let place = slot.as_mut().filter(|place| place.digest == *digest.as_bytes())?;
-        if now.saturating_sub(place.since) >= AGE_MAX.as_secs()
-            || !counts(place.stamp, &place.subjects)
-        {
+        if place.is_aged(now) || !counts(place.stamp, &place.subjects) {
             self.held -= place.key.size();
             *slot = None;
             return None;
@@ -169,29 +174,67 @@ impl Sets {
         Some(Found { key: Arc::clone(&place.key), is_told })
     }
 
-    fn offer(&mut self, place: Place) {
+    fn offer(&mut self, place: Place, now: Seconds) {
         let (tag, number) = bits(&place.digest);
         let size = place.key.size();
+        if size > KEY_MAX {
+            return;
+        }
+        self.drop_from(number, |present, _| present.is_aged(now));
         let Some(Set { tags, places }) = set(&mut self.sets, number) else { return };
         let same = tags.iter().zip(&*places).position(|(its, at)| *its == tag && at.is_some());
         let free = || places.iter().position(Option::is_none);
         let merits = |(_, place): &(usize, &Option<Place>)| place.as_ref().map(|at| at.merits);
         let least = || places.iter().enumerate().min_by_key(merits).map(|(way, _)| way);
         let Some(way) = same.or_else(free).or_else(least) else { return };
-        let (Some(its), Some(at)) = (tags.get_mut(way), places.get_mut(way)) else { return };
-        let mut freed = 0;
+        let Some(at) = places.get_mut(way) else { return };
         if let Some(present) = at {
             // Another state of the same key is newer: it was found where this one did not count.
             if present.digest != place.digest && present.merits > 0 {
                 present.merits -= 1;
                 return;
             }
-            freed = present.key.size();
+            self.held -= present.key.size();
+            *at = None;
         }
-        let held = self.held - freed + size;
-        if size <= KEY_MAX && held <= self.held_max {
-            (*its, *at, self.held) = (tag, Some(place), held);
+        let held_before = self.held_max.saturating_sub(size);
+        if self.held > held_before {
+            self.sweep(held_before, now);
         }
+        if self.held <= held_before
+            && let Some(Set { tags, places }) = set(&mut self.sets, number)
+            && let (Some(its), Some(at)) = (tags.get_mut(way), places.get_mut(way))
+        {
+            self.held += size;
+            (*its, *at) = (tag, Some(place));
+        }
+    }
+
+    /// Looks at the set under the hand, and moves on: drops what is too old, and what has no merits
+    /// as long as more bytes are held than so many. It costs the others one.
+    fn sweep(&mut self, held_max: usize, now: Seconds) {
+        let number = self.hand;
+        self.hand = self.hand.wrapping_add(1);
+        self.drop_from(number, |place, held| {
+            let left = place.merits.checked_sub(1);
+            place.is_aged(now) || held > held_max && left.map(|left| place.merits = left).is_none()
+        });
+    }
+
+    /// Drops of a set what is `gone`, which is told how many bytes are held.
+    fn drop_from(&mut self, number: u64, gone: impl Fn(&mut Place, usize) -> bool) {
+        let Some(Set { places, .. }) = set(&mut self.sets, number) else { return };
+        for at in places {
+            let gone = at.take_if(|place| gone(place, self.held));
+            self.held -= gone.map_or(0, |place| place.key.size());
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is as old as entries may become.
+    fn is_aged(&self, now: Seconds) -> bool {
+        now.saturating_sub(self.since) >= AGE_MAX.as_secs()
     }
 }
 

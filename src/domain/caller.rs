@@ -5,7 +5,6 @@ use std::{fmt::Display, sync::Arc};
 use super::{
     identity::{Identity, Standing},
     live::LiveKey,
-    name::Id,
     resource::Path,
     scope::ScopeId,
     system::SystemScope,
@@ -47,11 +46,7 @@ pub enum Refused {
 impl Caller {
     /// The caller whose key this is; nothing for a key of another workspace.
     pub fn new(key: Arc<LiveKey>) -> Option<Self> {
-        (key.name().workspace == Id::system()).then_some(Self {
-            key,
-            certified: None,
-            patience: None,
-        })
+        key.name().workspace.is_system().then_some(Self { key, certified: None, patience: None })
     }
 
     /// The caller of this identity, who may do what a key like this one may, as long as its place on the list of
@@ -105,7 +100,7 @@ impl Caller {
     ///
     /// Where the key is one of a caller, and broader.
     pub fn may_handle(&self, key: &LiveKey) -> Result<(), Refused> {
-        if key.name().workspace != Id::system() {
+        if !key.name().workspace.is_system() {
             return Ok(());
         }
         let fields = self.key.exceeded_by(key);

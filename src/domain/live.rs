@@ -126,7 +126,7 @@ impl LiveKey {
             Some(ceiling) => set.intersection(ceiling),
             None => set.clone(),
         };
-        let Facts { key, replaced, workspace, principal, policy: policy_stamp } = facts;
+        let Facts { key, replaced, workspace, principal, policy: mut policy_stamp } = facts;
         let mut everywhere = ScopeSet::new();
         let mut somewhere: Vec<(Pattern, ScopeSet)> = Vec::new();
         for grant in &key.value.grants {
@@ -152,6 +152,9 @@ impl LiveKey {
         if name.workspace == workspace.value.name.workspace {
             // The same text, and one block of memory for all keys of the workspace.
             name.workspace = workspace.value.name.workspace.clone();
+        }
+        if policy_stamp.0 == workspace.value.policy {
+            policy_stamp.0 = workspace.value.policy.clone();
         }
         let live = Self {
             revision: newest(&key, &workspace, principal.as_deref(), policy_stamp.1),

@@ -43,10 +43,18 @@ impl FromStr for Id {
     }
 }
 
+/// What is built in.
+const SYSTEM: &str = "system";
+
 impl Id {
     /// The identifier of what is built in, `system`.
     pub fn system() -> Self {
-        Self("system".into())
+        Self(SYSTEM.into())
+    }
+
+    /// Whether it is that of what is built in.
+    pub fn is_system(&self) -> bool {
+        &*self.0 == SYSTEM
     }
 
     /// The text of it.

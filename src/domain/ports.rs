@@ -90,6 +90,10 @@ pub trait FindKey: Send + Sync {
         Ok(AtHand::Unknown)
     }
 
+    /// Takes note that an answer rests on so many that were at hand. Who asks what is at hand and
+    /// then goes another way does not say so.
+    fn count_at_hand(&self, _: u64) {}
+
     /// Since when changes may have been missed, where answers are given all the same. To be
     /// asked before the key is.
     fn stale_since(&self) -> Option<Timestamp> {

@@ -1,5 +1,5 @@
-//! Who calls: every RPC of both services is behind this, before anything of the
-//! message is read (AIP-211).
+//! Who calls: every RPC of both services is behind this, before anything is told of the message
+//! (AIP-211).
 
 use std::{
     convert::Infallible,
@@ -45,14 +45,17 @@ pub struct Knows {
 }
 
 impl Knows {
-    /// Whether who makes this request may turn out to be a caller: it has a secret that this
+    /// Whether who makes a call with these headers, and showed this, may turn out to be a caller: it has a secret that this
     /// deployment made, or the certificate of a caller. Strangers have neither. Nothing is looked
     /// up; whether it may call is decided later.
-    pub(super) fn may_know<B>(&self, request: &Request<B>) -> bool {
-        match Credentials::of(request, self.clone()) {
-            Ok(Credentials::Secret(secret, _, keys)) => keys.recognise(secret.as_str()).is_some(),
-            Ok(Credentials::Certificate(presented, callers)) => callers.caller(&presented).is_ok(),
-            Err(_) => false,
+    pub(super) fn may_know(&self, headers: &HeaderMap, presented: Option<&Arc<Presented>>) -> bool {
+        match bearer(headers) {
+            Some(secret) => self.keys.recognise(secret).is_some(),
+            None if headers.contains_key(AUTHORIZATION) => false,
+            None => {
+                let shown = self.certificates.as_ref().zip(presented);
+                shown.is_some_and(|(callers, presented)| callers.caller(presented).is_ok())
+            }
         }
     }
 }

@@ -13,6 +13,9 @@
 //! | a panic | INTERNAL | INTERNAL |
 //! | the server ends during a stream, or its connection is too old | UNAVAILABLE | SHUTTING_DOWN |
 //!
+//! Calls of `Introspect` that can be answered from memory are answered before they come to the services, within the same
+//! bounds ([`Edge::quickened`]); one of a caller who is at hand, whose message is not here yet, waits for it in its place.
+//!
 //! Calls are of six kinds, and none takes the places of another, so that strangers keep nobody out:
 //!
 //! | kind | which | in flight at once |
@@ -87,23 +90,24 @@ pub struct EdgeLimits {
 /// Puts `routes` behind the checks above. All clones share one count of calls in flight.
 ///
 /// The deadline bounds a call, also where its caller does not read the answer, but no stream: an open one ends with its
-/// caller, and when `stop` is cancelled. A stream of questions bounds itself, by the time that its caller gives it and
-/// by `stop`, so that the questions it has taken are answered. A call is in flight until its response's body has ended,
+/// caller, and when its connection is to end. A stream of questions bounds itself, by the time that its caller gives it
+/// and by that, so that the questions it has taken are answered. A call is in flight until its response's body has ended,
 /// streams too; one whose end is not read within [`READ_WITHIN`] is cut. What is left unread of a request is read after
 /// the answer.
 #[must_use]
-pub fn edge(routes: Routes, limits: EdgeLimits, watch: Watch, stop: CancellationToken) -> Edge {
+pub fn edge(routes: Routes, limits: EdgeLimits, watch: Watch) -> Edge {
     let places = Arc::new(Places::new(limits.max_in_flight));
     let taken = Arc::clone(&places);
     watch.calls.watch_places(move || taken.taken());
     let rests = Rests::new(limits.max_message_bytes);
-    Edge(Arc::new(Parts { routes, quick: None, places, rests, limits, watch, stop }))
+    Edge(Arc::new(Parts { routes, quick: None, places, rests, limits, watch }))
 }
 
 /// What is served behind the checks above.
 #[derive(Clone)]
 pub struct Edge(Arc<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     routes: Routes,
     quick: Option<Quick>,
@@ -111,17 +115,13 @@ struct Parts {
     rests: Rests,
     limits: EdgeLimits,
     watch: Watch,
-    stop: CancellationToken,
 }
 
 impl Edge {
     /// The same, where this answers what it can, and the services the rest: nobody can tell by the answers.
     #[must_use]
     pub fn quickened(self, quick: Quick) -> Self {
-        let Parts { ref routes, ref places, ref rests, limits, ref watch, ref stop, .. } = *self.0;
-        let (routes, places, rests) = (routes.clone(), Arc::clone(places), rests.clone());
-        let (watch, stop, quick) = (watch.clone(), stop.clone(), Some(quick));
-        Self(Arc::new(Parts { routes, quick, places, rests, limits, watch, stop }))
+        Self(Arc::new(Parts { quick: Some(quick), ..Parts::clone(&self.0) }))
     }
 }
 

@@ -2,8 +2,8 @@
 //! that it rests on is in memory.
 //!
 //! It answers as the service does, byte for byte, or not at all. It reads what is asked where it
-//! lies, asks [`Introspection`] as the service does, and writes with the same functions: what it
-//! leaves out is the way through the generated service, and memory for what was sent.
+//! lies, asks [`Introspection`] as the service does, and writes by hand what prost
+//! would, which `tests/quick` compares: what it leaves out is the way through the generated service, and memory for what was sent.
 //!
 //! [`Introspection`]: crate::introspect::Introspection
 
@@ -28,8 +28,9 @@ const ONE: &str = "/keyward.v1.Introspect/Introspect";
 /// The call of several.
 const SEVERAL: &str = "/keyward.v1.Introspect/BatchIntrospect";
 
-/// The bytes before a message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
+/// The bytes before a message: whether it is compressed, and its length (gRPC over HTTP/2,
+/// Length-Prefixed-Message).
+pub(super) const PREFIX: usize = 5;
 /// Bytes of an answer that a decision fits in, and those of one that says all, nearly always.
 const BRIEF: usize = 64;
 const WHOLE: usize = 1_024;

@@ -29,6 +29,13 @@ struct Now {
     noted: Timestamp,
 }
 
+impl Calling {
+    /// How many keys were at hand for it.
+    fn at_hand(&self) -> u64 {
+        self.found.is_some().into()
+    }
+}
+
 impl Introspection {
     /// A call from this address by who has the secret with this digest, where that is a caller.
     /// It is not counted yet.
@@ -54,6 +61,7 @@ impl Introspection {
         // In the order in which they came: of two uses at once the first is the last use.
         self.count_call(calling);
         self.conclude_at(&posed, &answer, calling.now.noted);
+        self.keys.count_at_hand(calling.at_hand() + posed.at_hand());
         Some(answer)
     }
 
@@ -77,7 +85,10 @@ impl Introspection {
             return None;
         }
         self.count_call(calling);
+        let at_hand: u64 = posed.iter().map(Posed::at_hand).sum();
+        self.keys.count_at_hand(calling.at_hand() + at_hand);
         for posed in &posed {
+            // There always is one, or those before it would pay twice.
             let answer = self.decide_at_once(posed)?;
             self.conclude_at(posed, &answer, now.noted);
             tell(&answer, &posed.question);
@@ -99,6 +110,8 @@ impl Introspection {
         question: Question<'a>,
         now: Timestamp,
     ) -> Option<Posed<'a>> {
+        // What may be meant is told by who tells what is wrong, and takes long to find.
+        let question = Question { without_hint: true, ..question };
         let asked = self.understand(caller, question).ok()?;
         let found = match self.recognise(question.secret) {
             Some(digest) => self.at_hand(&digest)?,

@@ -100,6 +100,11 @@ impl Posed<'_> {
         (!charge.is_free()).then_some(charge)
     }
 
+    /// How many keys were at hand for it, if any was looked for in memory alone.
+    pub(super) fn at_hand(&self) -> u64 {
+        self.found.is_some().into()
+    }
+
     /// What is answered, once this came of its limits.
     pub(super) fn answer(&self, verdict: Verdict) -> Answer {
         let Self { question, inquiry, found, examined, stale_since } = self;

@@ -22,6 +22,8 @@ pub const ANSWERS_BYTES_MAX: usize = 3 << 20;
 const AT_ONCE: usize = 32;
 /// After so many in a row others get their turn on this thread.
 const IN_A_ROW_MAX: usize = 32;
+/// So large may keys and answers be together that are answered in a row: a few hundred usual ones.
+const SMALL_BYTES_MAX: usize = 256 << 10;
 /// Of so many that make no sense it is said what may be meant, which takes long to find.
 const HINTS_MAX: usize = 5;
 
@@ -121,8 +123,8 @@ impl Introspection {
         turn: &impl Fn() -> T,
     ) -> Result<Vec<Posed<'a>>, IntrospectError> {
         let without_hint = |question: &Question<'a>| Question { without_hint: true, ..*question };
-        let at_once = |question| {
-            self.pose_at_once(caller, without_hint(question), self.clock.latest()).map(Ok)
+        let at_once = |question: &Question<'a>| {
+            self.pose_at_once(caller, *question, self.clock.latest()).map(Ok)
         };
         let later = async |question| match self.pose(caller, without_hint(question)).await {
             Ok(posed) => ControlFlow::Continue(Ok(posed)),
@@ -199,10 +201,12 @@ async fn check_size<T: Future<Output = ()>>(
     Ok(())
 }
 
-/// Whether the answers to some questions are not too large together.
+/// Whether some questions are answered in no time: neither their answers nor their keys are large
+/// together.
 pub(super) fn are_small(posed: &[Posed<'_>]) -> bool {
-    let bytes = posed.iter().map(Posed::answer_bytes).fold(0, usize::saturating_add);
-    bytes <= ANSWERS_BYTES_MAX
+    let of_key = |posed: &Posed<'_>| posed.found.as_ref().map_or(0, |found| found.key.size());
+    let bytes = posed.iter().map(|posed| posed.answer_bytes().saturating_add(of_key(posed)));
+    bytes.fold(0, usize::saturating_add) <= SMALL_BYTES_MAX
 }
 
 impl Posed<'_> {

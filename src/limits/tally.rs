@@ -92,7 +92,8 @@ impl Limiter for Tally {
     }
 
     fn take_now(&self, charge: &Charge<'_>) -> Option<Result<Verdict, CannotTell>> {
-        let outcome = self.limiter.take_now(charge);
+        // What cannot be told is told, and counted, by who may wait.
+        let outcome = self.limiter.take_now(charge).filter(Result::is_ok);
         outcome.iter().for_each(|outcome| self.count(outcome));
         outcome
     }

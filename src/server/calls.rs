@@ -83,6 +83,8 @@ impl<F> Executor<F> for Calls
 where
     F: Future<Output: Send> + Send + 'static,
 {
+    /// Also what is done at once has a turn of its own: answers that are there before all that came is taken are sent
+    /// each by itself, which costs twice as much.
     fn execute(&self, call: F) {
         let call = LOOK.scope(Cell::default(), until_cut(call));
         self.0.spawn(CUT.scope(Cell::default(), call));

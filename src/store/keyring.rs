@@ -1,6 +1,6 @@
 //! Which signing keys a database was used with.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
@@ -41,7 +41,8 @@ impl Store {
     /// Notes the fingerprints of signing keys that are new to the database, and sees
     /// to it that the others are the same as ever. A version that the keyring no longer
     /// has is a fault as long as a secret that was not replaced was signed with it: of those that
-    /// were noted, as every one is before it signs. Without
+    /// were noted, as every one is before it signs; of all, where the database has lost the note of
+    /// every one. Without
     /// any secret there is nothing to hold a keyring against; but where other processes use
     /// the database, one of them may be about to sign, and the first keyring is that of all.
     ///
@@ -61,12 +62,13 @@ impl Store {
             // Nothing was signed: a keyring that was made and lost before is no loss.
             Entity::delete_many().exec(&transaction).await.map_err(failed)?;
         }
+        let noted = Entity::find().all(&transaction).await.map_err(failed)?;
+        let noted: BTreeMap<_, _> =
+            noted.into_iter().map(|row| (row.version, row.fingerprint)).collect();
         for key in keyring.keys() {
             let (version, fingerprint) = (key.version(), key.fingerprint());
-            let known =
-                Entity::find_by_id(version.to_string()).one(&transaction).await.map_err(failed)?;
-            match known {
-                Some(known) if known.fingerprint == fingerprint => {}
+            match noted.get(&version.to_string()) {
+                Some(known) if *known == fingerprint => {}
                 Some(_) => {
                     return Err(OpenError::WrongKeyring { place: self.place.clone(), version });
                 }
@@ -82,7 +84,7 @@ impl Store {
                 }
             }
         }
-        if let Some(version) = missing(&transaction, keyring).await.map_err(failed)? {
+        if let Some(version) = missing(&transaction, keyring, &noted).await.map_err(failed)? {
             return Err(OpenError::MissingKey { place: self.place.clone(), version });
         }
         transaction.commit().await.map_err(failed)
@@ -91,20 +93,22 @@ impl Store {
 
 /// A version that the keyring no longer has, and a secret that was not replaced was signed with.
 /// Whoever signs has noted the version before. So no secret is looked at where the keyring has all
-/// that were noted: there may be millions, and no index of their versions.
+/// that were noted: there may be millions, and no index of their versions. Where none was noted,
+/// the notes are lost, if anything was signed: then every secret is looked at.
 async fn missing(
     transaction: &impl ConnectionTrait,
     keyring: &Keyring,
+    noted: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Option<String>, DbErr> {
-    let held: BTreeSet<_> = keyring.keys().map(|key| key.version().to_string()).collect();
-    let noted = Entity::find().all(transaction).await?;
-    let gone: Vec<_> =
-        noted.into_iter().map(|row| row.version).filter(|row| !held.contains(row)).collect();
-    if gone.is_empty() {
-        return Ok(None);
-    }
+    let held: Vec<_> = keyring.keys().map(|key| key.version().to_string()).collect();
+    let gone: Vec<_> = noted.keys().filter(|version| !held.contains(version)).collect();
+    let is_gone = match (noted.is_empty(), gone.is_empty()) {
+        (true, _) => secret::Column::Version.is_not_in(held),
+        (false, true) => return Ok(None),
+        (false, false) => secret::Column::Version.is_in(gone),
+    };
     let orphan = secret::Entity::find()
-        .filter(secret::Column::Version.is_in(gone))
+        .filter(is_gone)
         .filter(secret::Column::ReplacedTime.is_null())
         .one(transaction)
         .await?;

@@ -2,7 +2,11 @@
 
 use std::{error::Error, sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use tokio::{runtime::Handle, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -17,6 +21,10 @@ use crate::domain::{
 
 /// The most secrets of a batch: one transaction, for which on a file changes wait.
 const BATCH_MAX: usize = 5_000;
+
+/// After what was written took long, nothing is for so many times as long: what many keys are used for
+/// is answered meanwhile, and uses of one of them are written together.
+const RESTS: u32 = 3;
 
 /// How many batches may be refused each time: it takes some 13 to find one secret among as many as a
 /// batch has. What is left then is for the next time.
@@ -127,8 +135,13 @@ impl Ledger {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
+            let begun = Instant::now();
             let written = self.write_some().await;
             self.told.tell(&written, self.meter.counted());
+            let (took, rest) = (begun.elapsed(), RESTS * begun.elapsed());
+            if took + rest > interval.period() {
+                interval.reset_after(rest);
+            }
         }
         if let Err(error) = self.write_last().await {
             let (error, entries) = (&error as &dyn Error, self.meter.counted().entries);

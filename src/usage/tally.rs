@@ -223,6 +223,9 @@ impl Tally {
             *self = other;
             return;
         }
+        // Both have the same order: one that grows while it takes the other's would be full in
+        // places long before it is full.
+        self.secrets.reserve(other.secrets.len());
         let mut secrets = other.secrets.into_iter();
         while secrets.len() > 0 {
             for (place, entry) in secrets.by_ref().take(IN_A_ROW_MAX) {

@@ -24,7 +24,7 @@ async fn asked(timeout: &str) -> Code {
     let stop = CancellationToken::new();
     let leaving = Leaving(Arc::new(stop.clone()));
     let connected = Connected { peer: ([127, 0, 0, 1], 1).into(), leaving, presented: None };
-    let line = edge(Routes::new(health), limits, Watch::default(), stop).connection(connected);
+    let line = edge(Routes::new(health), limits, Watch::default()).connection(connected);
     let request = Request::post(CHECK)
         .header("content-type", "application/grpc")
         .header("grpc-timeout", timeout)

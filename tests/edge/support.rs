@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -17,7 +17,7 @@ use keyward::config::ServerSettings;
 use keyward::grpc::layers::{EdgeLimits, Watch, edge};
 use keyward::measure::Calls;
 use keyward::server::Entry;
-use keyward::server::{self, Arrived, Peer, ServerError};
+use keyward::server::{self, Peer, ServerError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -106,7 +106,6 @@ impl Service<Request<Body>> for Slow {
                 _ => {
                     let _tells_end = TellsEnd(events.clone());
                     let peer = *request.extensions().get::<Peer>().unwrap();
-                    assert!(request.extensions().get::<Arrived>().unwrap().0 <= Instant::now());
                     let thread = std::thread::current().name().unwrap().to_owned();
                     events.send(Event::Begun { peer, thread }).unwrap();
                     release.notified().await;
@@ -184,7 +183,7 @@ pub(crate) async fn start(change: impl FnOnce(&mut ServerSettings)) -> Running {
     let routes = Routes::new(health).add_service(slow).add_service(Reflection);
     let watch = Watch::default();
     let calls = Arc::clone(&watch.calls);
-    let service = edge(routes, limits, watch, stop.clone());
+    let service = edge(routes, limits, watch);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = stop.clone();

@@ -230,7 +230,7 @@ impl Parts {
         let address = listener.local_addr().unwrap();
         let (settings, shutdown) = (self.settings.server.clone(), self.shutdown.clone());
         tokio::spawn(async move {
-            let edge = edge(routes, limits, Watch::default(), shutdown.clone());
+            let edge = edge(routes, limits, Watch::default());
             let drained = server::run(listener, edge, &settings, Entry::default(), shutdown);
             let _ = drained.await.unwrap();
         });

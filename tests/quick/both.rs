@@ -7,7 +7,7 @@ use keyward::{
     domain::{identity::Presented, secret::Keyring, time::Timestamp},
     grpc::{
         authenticate::{Authenticated, Knows},
-        introspect::IntrospectService,
+        introspect::{IntrospectService, Introspects},
         layers::{Edge, EdgeLimits, Line, Watch, edge},
         quick::Quick,
     },
@@ -18,7 +18,6 @@ use keyward::{
     store::Store,
     telemetry::context::Sampler,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
@@ -94,9 +93,15 @@ impl Way {
         let certificates = InForce::new(CALLERS.parse().unwrap(), Arc::clone(&clock) as _);
         let knows =
             Knows { keys: Arc::clone(&introspection), certificates: Some(Arc::new(certificates)) };
-        let service = IntrospectServer::new(IntrospectService::new(Arc::clone(&introspection)))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let routes = Routes::new(Authenticated::new(service, knows.clone()));
+        let service = IntrospectService::new(Arc::clone(&introspection));
+        let routes = if is_quick {
+            let service = Introspects::new(service, MESSAGE_BYTES_MAX);
+            Routes::new(Authenticated::new(service, knows.clone()))
+        } else {
+            let service =
+                IntrospectServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            Routes::new(Authenticated::new(service, knows.clone()))
+        };
         let limits_of_calls = EdgeLimits {
             deadline_max: DEADLINE_MAX,
             max_in_flight: IN_FLIGHT_MAX,
@@ -108,7 +113,7 @@ impl Way {
             sampler: sampler.clone(),
             knows: Some(knows.clone()),
         };
-        let plain = edge(routes, limits_of_calls, watch, CancellationToken::new());
+        let plain = edge(routes, limits_of_calls, watch);
         let edge = if is_quick { plain.quickened(Quick::new(knows)) } else { plain };
         Self { keys, uses, limits, clock, calls, sampler, introspection, edge }
     }

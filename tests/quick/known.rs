@@ -188,6 +188,24 @@ fn who_has_a_certificate_is_known_by_it_alike() {
 }
 
 #[test]
+fn the_trace_of_who_has_a_certificate_is_gone_on_with_and_a_strangers_is_not() {
+    with_world(async |world| {
+        let sampled = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for (host, refused) in [("ops", 0), ("stranger", 1)] {
+            let identity = std::iter::once(host);
+            let presented = Presented::new(std::iter::empty(), identity, Timestamp::MAX);
+            let lines = world.both.connect_from(PEER, Some(&Arc::new(presented)));
+            let call = Call::asking("", &about(world.secret("reader")));
+            let call = call.without("authorization").with("traceparent", sampled);
+            world.both.ask(&lines, &call).await;
+            for way in [&world.both.plain, &world.both.quick] {
+                assert_eq!(way.sampler.refused(), refused, "{host}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_panic_is_answered_and_others_are_served() {
     with_world(async |world| {
         let lines = world.both.connect();

@@ -26,7 +26,6 @@ use keyward::{
 };
 use ring::rand::SystemRandom;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
@@ -73,7 +72,7 @@ fn admin_line(store: &Arc<Store>, keyring: &Arc<Keyring>, admin: Arc<Admin>, bac
     let knows = Knows { keys: Arc::new(keys), certificates: None };
     let routes = Routes::new(Authenticated::new(KeyAdminServer::new(service), knows));
     let limits = EdgeLimits { deadline_max: WAIT, max_in_flight: 10, max_message_bytes: 1 << 20 };
-    let edge = edge(routes, limits, Watch::default(), CancellationToken::new());
+    let edge = edge(routes, limits, Watch::default());
     edge.connection(Connected { peer: PEER, leaving: Leaving(Arc::default()), presented: None })
 }
 

@@ -23,8 +23,8 @@ use crate::{
 const QUESTIONS: u64 = 1_000;
 /// How many of them at once.
 const AT_ONCE: usize = 10;
-/// Each looks up its caller, when it comes and when it is read, and the key that it is of.
-const LOOK_UPS: u64 = 3;
+/// Each looks up its caller, and the key that it is of.
+const LOOK_UPS: u64 = 2;
 /// In how many rounds something else may: a renewal or a look falls in few of them.
 const ROUNDS: usize = 5;
 

@@ -3,7 +3,7 @@
 use keyward::proto::IntrospectView;
 
 use crate::{
-    bench::{Bench, SERVER_CORE, fill, other, stock},
+    bench::{Bench, SERVER_CORE, fill, other, stock, stock_of_all_workers},
     cases::{BATCH, Unary, batch, health, stream},
     keys::Deployment,
     questions::Spread,
@@ -12,10 +12,12 @@ use crate::{
 /// How much slower one is than another has to be told of the same moment, and so in turns.
 pub(crate) fn measure(bench: &mut Bench) {
     let deployment = Deployment::with(bench.size.keys);
-    let (stock, optimised) = (stock(), other("--stock", SERVER_CORE));
+    let (usual, stock, optimised) =
+        (stock_of_all_workers(), stock(), other("--stock", SERVER_CORE));
     let own = deployment.serve(SERVER_CORE, &[]);
     fill(&own, &deployment);
     let mut of_stock = health("stock health");
+    let mut of_usual = health("stock health, all workers");
     let mut of_optimised = health("stock health, built as ours");
     let mut of_own = health("own health");
     let short = Unary::new(&deployment, IntrospectView::Decision);
@@ -27,6 +29,7 @@ pub(crate) fn measure(bench: &mut Bench) {
     let mut batches = batch("introspect, batch of 64", &deployment, Spread::Zipfian);
     for _ in 0..bench.size.rounds {
         let stock_health = bench.run(&stock, &mut of_stock);
+        let usual_health = bench.run(&usual, &mut of_usual);
         let optimised_health = bench.run(&optimised, &mut of_optimised);
         let own_health = bench.run(&own, &mut of_own);
         let decided = bench.run(&own, &mut decision);
@@ -40,6 +43,7 @@ pub(crate) fn measure(bench: &mut Bench) {
         let same_health = bench.run_at(&own, &mut of_own, half);
         let figures = &mut bench.figures;
         figures.note_run("stock_health", &stock_health);
+        figures.note_run("stock_all_workers_health", &usual_health);
         figures.note_run("stock_lto_health", &optimised_health);
         figures.note_run("own_health", &own_health);
         figures.note_run("introspect_decision", &decided);
@@ -49,6 +53,7 @@ pub(crate) fn measure(bench: &mut Bench) {
         figures.note_run("batch", &batched);
         let ratios = [
             ("introspect_decision_vs_stock_health", &decided, &stock_health),
+            ("introspect_decision_vs_stock_all_workers_health", &decided, &usual_health),
             ("introspect_decision_vs_stock_lto_health", &decided, &optimised_health),
             ("introspect_decision_vs_own_health", &decided, &own_health),
             ("introspect_full_vs_own_health", &told, &own_health),

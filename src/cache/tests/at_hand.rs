@@ -97,7 +97,7 @@ impl Scene {
 }
 
 #[test]
-fn what_is_at_hand_is_what_was_found_and_is_counted_once() {
+fn what_is_at_hand_is_what_was_found_and_is_counted_by_who_answers_by_it() {
     let scene = Scene::new(BOUNDS);
     assert_eq!(scene.at_hand(1), None);
     assert_eq!(scene.at_hand(201), None);
@@ -106,7 +106,9 @@ fn what_is_at_hand_is_what_was_found_and_is_counted_once() {
     assert_eq!((scene.at_hand(1), scene.at_hand(201)), (Some(Some(0)), Some(None)));
     assert_eq!((scene.at_hand(1), scene.find(1)), (Some(Some(0)), Some(0)));
     let counts = scene.cache.counts();
-    assert_eq!((counts.hits, counts.misses, counts.loads), (4, 2, 2));
+    assert_eq!((counts.hits, counts.misses, counts.loads), (1, 2, 2));
+    scene.cache.count_at_hand(3);
+    assert_eq!(scene.cache.counts().hits, 4);
 }
 
 #[test]

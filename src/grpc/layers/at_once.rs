@@ -47,7 +47,7 @@ pub(super) enum Begun<B: hyper::body::Body> {
     /// Its message is not here yet.
     Lacking(Box<Lacking<B>>),
     /// It is left to the services.
-    Left(Open<Resumed<B>>),
+    Left(Box<Open<Resumed<B>>>),
 }
 
 /// A call whose message is waited for, in a place, until the call ends.
@@ -55,6 +55,8 @@ pub(super) struct Lacking<B: hyper::body::Body> {
     call: Usual<B>,
     place: Place<Wire>,
     end: Pin<Box<Sleep>>,
+    /// Whether its message is here, but not its end, and was read.
+    is_read: bool,
 }
 
 /// A call with a head as it nearly always is.
@@ -68,9 +70,10 @@ struct Usual<B: hyper::body::Body> {
 }
 
 impl<B: hyper::body::Body> Usual<B> {
-    fn left(self, place: Option<Place<Wire>>) -> Open<Resumed<B>> {
+    fn left(self, place: Option<Place<Wire>>) -> Begun<B> {
         let Self { head, body, watched, arrived, .. } = self;
-        Open { request: Request::from_parts(head, body), watched, arrived, place }
+        let request = Request::from_parts(head, body);
+        Begun::Left(Box::new(Open { request, watched, arrived, place }))
     }
 }
 
@@ -91,11 +94,11 @@ impl Wire {
         let Some((quick, method)) = self.edge.quick.as_ref().zip(Method::of(head.uri.path()))
         else {
             let request = Request::from_parts(head, body);
-            return Begun::Left(Open { request, watched, arrived, place });
+            return Begun::Left(Box::new(Open { request, watched, arrived, place }));
         };
         let Some(ends) = self.ends(&head.headers, arrived, now) else {
             let request = Request::from_parts(head, body);
-            return Begun::Left(Open { request, watched, arrived, place });
+            return Begun::Left(Box::new(Open { request, watched, arrived, place }));
         };
         let came = body.poll_message(context);
         let call = Usual { head, body, watched, arrived, ends, method };
@@ -103,12 +106,13 @@ impl Wire {
             Poll::Ready(Some(message)) => self.answer_now(quick, call, None, &message),
             Poll::Pending if self.may_wait(quick, &call) => match Place::take(self, Kind::Usual) {
                 Ok(place) => {
-                    let end = Box::pin(sleep_until(ends.into()));
-                    self.go_on(Box::new(Lacking { call, place, end }), context)
+                    let (end, is_read) =
+                        (Box::pin(sleep_until(ends.into())), !call.body.has_nothing());
+                    self.go_on(Box::new(Lacking { call, place, end, is_read }), context)
                 }
-                Err(_) => Begun::Left(call.left(None)),
+                Err(_) => call.left(None),
             },
-            Poll::Ready(None) | Poll::Pending => Begun::Left(call.left(None)),
+            Poll::Ready(None) | Poll::Pending => call.left(None),
         }
     }
 
@@ -122,17 +126,25 @@ impl Wire {
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
         let Some(quick) = &self.edge.quick else {
-            return Begun::Left(lacking.call.left(Some(lacking.place)));
+            return lacking.call.left(Some(lacking.place));
         };
         let came = lacking.call.body.poll_message(context);
-        let is_over = came.is_pending() && lacking.end.as_mut().poll(context).is_ready();
-        if came.is_pending() && !is_over && self.may_come(quick, &lacking.call) {
+        let is_over = lacking.end.as_mut().poll(context).is_ready();
+        if came.is_pending() && !is_over {
+            if !lacking.is_read {
+                lacking.is_read = !lacking.call.body.has_nothing();
+                if !self.may_come(quick, &lacking.call) {
+                    let Lacking { call, place, .. } = *lacking;
+                    return call.left(Some(place));
+                }
+            }
             return Begun::Lacking(lacking);
         }
         let Lacking { call, place, .. } = *lacking;
         match came {
+            _ if is_over => call.left(Some(place)),
             Poll::Ready(Some(message)) => self.answer_now(quick, call, Some(place), &message),
-            Poll::Ready(None) | Poll::Pending => Begun::Left(call.left(Some(place))),
+            Poll::Ready(None) | Poll::Pending => call.left(Some(place)),
         }
     }
 
@@ -148,10 +160,10 @@ impl Wire {
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
         if message.len() > self.edge.limits.max_message_bytes {
-            return Begun::Left(call.left(place));
+            return call.left(place);
         }
         let Some(place) = place.or_else(|| Place::take(self, Kind::Usual).ok()) else {
-            return Begun::Left(call.left(None));
+            return call.left(None);
         };
         let answer = || {
             let _entered = call.watched.span().enter();
@@ -163,7 +175,7 @@ impl Wire {
                 cut(Cut::At(call.ends));
                 Begun::Answered(told(answer, call.watched, place))
             }
-            Ok(None) => Begun::Left(call.left(Some(place))),
+            Ok(None) => call.left(Some(place)),
             Err(_) => {
                 let response = panicked().into_http();
                 call.watched.told(response.headers());

@@ -137,7 +137,8 @@ mod tests {
         let path = "/keyward.v1.Introspect/StreamIntrospect";
         let request = http::Request::builder().uri(path).body(()).unwrap();
         let now = std::time::Instant::now();
-        let watched = Watched::begin(Arc::clone(&wire), &request, Kind::QuestionStream, now);
+        let watched =
+            Watched::begin(Arc::clone(&wire), &request, None, (Kind::QuestionStream, now));
         assert!(watched.span().in_scope(|| current().is_some()));
         let place = Place::take(&wire, Kind::QuestionStream).unwrap();
         let (sent, traced) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());

@@ -135,7 +135,7 @@ impl<B: Read> Future for Answering<B> {
                         self.0 = State::Lacking(wire, lacking);
                         return Poll::Pending;
                     }
-                    Begun::Left(open) => wire.later(open),
+                    Begun::Left(open) => wire.later(*open),
                 }
             }
         };
@@ -157,7 +157,10 @@ fn begin<B: Read>(
         return (wire, Begun::Answered(response));
     }
     let (kind, now) = (Kind::of(request.uri().path()), Instant::now());
-    let watched = Watched::begin(Arc::clone(&wire), &request, kind, now);
+    let watched = {
+        let presented = wire.connected.presented.as_ref();
+        Watched::begin(Arc::clone(&wire), &request, presented, (kind, now))
+    };
     let begun = wire.at_once(Open { request, watched, arrived, place: None }, now, context);
     (wire, begun)
 }
@@ -179,7 +182,7 @@ impl Wire {
 
     async fn answer(self: Arc<Self>, open: Open<Body>, kind: Kind) -> Response<Body> {
         let Open { mut request, mut watched, arrived, place } = open;
-        self.connected.tell(&mut request, arrived);
+        self.connected.tell(&mut request);
         let span = watched.span().clone();
         let max_message_bytes = self.edge.limits.max_message_bytes;
         let answered = self.placed((kind, place), request, arrived).instrument(span).await;

@@ -145,7 +145,9 @@ impl<W: AsRef<Places>> Place<W> {
     ///
     /// # Errors
     ///
-    /// Where there is none: what its caller is to be told.
+    /// RESOURCE_EXHAUSTED when all places for its kind are taken; of watches UNIMPLEMENTED, by which clients do without
+    /// one. At any other status they would call a server ill that is well, so that a stranger who takes all places
+    /// could turn everybody away (gRPC's `doc/health-checking.md`, "Client Behavior").
     pub(super) fn take(of: &Arc<W>, kind: Kind) -> Result<Self, Status> {
         let places = W::as_ref(of).of(kind);
         if places.take() {

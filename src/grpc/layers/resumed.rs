@@ -9,8 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use smallvec::SmallVec;
 
-/// The bytes before a message: whether it is compressed, and its length (gRPC over HTTP/2, Length-Prefixed-Message).
-const PREFIX: usize = 5;
+use crate::grpc::quick::PREFIX;
 
 /// Frames that are read of a body at the most: a body that fails may do so for ever.
 const FRAMES_MAX: usize = 2;

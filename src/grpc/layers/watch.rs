@@ -8,6 +8,7 @@ use tracing::Span;
 
 use super::places::Kind;
 use crate::{
+    domain::identity::Presented,
     grpc::authenticate::Knows,
     measure::{Call, Calls, Counting},
     telemetry::context::{self, Sampler},
@@ -45,11 +46,17 @@ pub(super) struct Watched<W: Counting> {
 }
 
 impl<W: Counting + AsRef<Watch>> Watched<W> {
-    /// A call that begins.
-    pub(super) fn begin<B>(by: Arc<W>, request: &Request<B>, kind: Kind, now: Instant) -> Self {
+    /// A call that begins now, by a connection whose client showed this.
+    pub(super) fn begin<B>(
+        by: Arc<W>,
+        request: &Request<B>,
+        presented: Option<&Arc<Presented>>,
+        (kind, now): (Kind, Instant),
+    ) -> Self {
         let call = Call::begin(by, request.uri().path(), now);
         let Watch { sampler, knows, .. } = call.counting().as_ref();
-        let is_known = || knows.as_ref().is_some_and(|knows| knows.may_know(request));
+        let is_known =
+            || knows.as_ref().is_some_and(|knows| knows.may_know(request.headers(), presented));
         let span = match kind {
             Kind::Usual | Kind::Admin | Kind::QuestionStream => {
                 sampler.begin(request.headers(), call.method(), is_known)
@@ -104,7 +111,7 @@ mod tests {
         let Ok(request) = request else { return assert!(request.is_ok()) };
         for value in ["5", "99", "five"] {
             let mut watched =
-                Watched::begin(Arc::clone(&watch), &request, Kind::Usual, Instant::now());
+                Watched::begin(Arc::clone(&watch), &request, None, (Kind::Usual, Instant::now()));
             let value = value
                 .parse()
                 .ok()
@@ -112,7 +119,7 @@ mod tests {
             watched.told(&HeaderMap::new());
             watched.told(&HeaderMap::from_iter(value));
         }
-        drop(Watched::begin(Arc::clone(&watch), &request, Kind::Usual, Instant::now()));
+        drop(Watched::begin(Arc::clone(&watch), &request, None, (Kind::Usual, Instant::now())));
         let ended = watch.calls.durations();
         let ended: Vec<_> = ended.iter().map(|one| (one.status, one.took.count())).collect();
         assert_eq!(ended, [("CANCELLED", 1), ("UNKNOWN", 2), ("NOT_FOUND", 1)]);

@@ -17,7 +17,7 @@ const LIST: (u8, u32) = (0x0a, 1);
 /// The questions of a `BatchIntrospectRequest`, read where they lie. None: it is none, or has too
 /// many.
 pub(super) fn read(mut message: &[u8]) -> Option<Vec<Read<'_>>> {
-    let mut read = Vec::with_capacity(IN_A_ROW_MAX);
+    let mut read = Vec::new();
     while let Some((tag, rest)) = message.split_first() {
         message = rest;
         if *tag != LIST.0 || read.len() == IN_A_ROW_MAX {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// An `IntrospectRequest`, read where it lies.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Read<'a> {
     secret: &'a str,
     client_ip: &'a str,

@@ -74,9 +74,8 @@ impl Claim<'_> {
         act: impl FnOnce(&mut Stock) -> R,
     ) -> R {
         let make = || Box::new(Stock::new(self.rate));
-        let is_idle = |stock: &Box<Stock>| stock.is_idle(now);
-        let shard = pair.side(self.shared);
-        shard.with(self.mark, &self.limit.name, make, is_idle, |stock| act(stock))
+        let (shard, name) = (pair.side(self.shared), &self.limit.name);
+        shard.with(self.mark, name, make, |stock| stock.is_idle(now), |stock| act(stock))
     }
 
     fn status(&self) -> LimitStatus {

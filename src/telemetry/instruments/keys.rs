@@ -6,7 +6,7 @@ pub(super) static METRICS: &[Metric] = &[
     metric(
         "keyward.cache.hits",
         "{lookup}",
-        "Look-ups of keys answered from memory. A question makes three: of its caller, when it comes and when it is read, and of the key.",
+        "Look-ups of keys answered from memory. A question makes two: of its caller and of the key; one whose key is not in memory makes more.",
         Read::Count(|sources| one(sources.cache.counts().hits)),
     ),
     metric(

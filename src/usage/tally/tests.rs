@@ -213,3 +213,27 @@ fn halves_have_all_of_it_and_one_entry_has_none() {
     let Halves::Two(halves) = tally.halves() else { panic!("it has two workspaces") };
     assert_eq!(halves.map(|half| half.calls()), [1, 1]);
 }
+
+#[tokio::test]
+async fn there_is_room_for_all_of_another_before_the_first_is_moved() {
+    let count = u32::try_from(2 * IN_A_ROW_MAX).unwrap();
+    let limits = limits(usize::MAX, 0);
+    let [mut one, mut other] = [Tally::default(), Tally::default()];
+    let name = key("acme", "k");
+    let used = |tally: &mut Tally, number: u32| {
+        let mut bytes = [0; Digest::LEN];
+        let spread = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        bytes[..8].copy_from_slice(&spread.to_le_bytes());
+        let (digest, outcome) = (Digest::from_bytes(bytes), Outcome::Allowed);
+        tally.count(&Use { key: &name, digest: &digest, outcome, at: at(1, 1) }, &limits);
+    };
+    used(&mut one, 0);
+    (1..=count).for_each(|number| used(&mut other, number));
+    {
+        let mut merge = std::pin::pin!(one.merge(other, &limits));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(merge.as_mut().poll(&mut context).is_pending(), "others have their turn");
+    }
+    assert_eq!(one.secrets(), 1 + IN_A_ROW_MAX);
+    assert!(one.secrets.capacity() > 2 * IN_A_ROW_MAX, "{}", one.secrets.capacity());
+}

@@ -35,11 +35,14 @@ struct Told {
     rows_max: usize,
     /// Calls that were added.
     added: Mutex<u64>,
+    /// How long each try takes.
+    takes: Duration,
 }
 
 #[async_trait]
 impl KeepUsage for Told {
     async fn add_usage(&self, batch: &UsageBatch) -> Result<(), NotAdded> {
+        tokio::time::sleep(self.takes).await;
         let sum = |of_keys: bool| {
             let rows = batch.calls.iter().filter(|row| row.key.is_some() == of_keys);
             rows.map(|row| row.calls).sum()
@@ -98,7 +101,8 @@ fn world_with(meter: Meter, differing: impl FnOnce(Told) -> Told) -> World {
     listen();
     let (sender, tries) = unbounded_channel();
     let (fails, added) = (Mutex::new(0), Mutex::new(0));
-    let always = Told { tries: sender, fails, refused: None, rows_max: usize::MAX, added };
+    let (rows_max, takes) = (usize::MAX, Duration::ZERO);
+    let always = Told { tries: sender, fails, refused: None, rows_max, added, takes };
     let (store, meter) = (Arc::new(differing(always)), Arc::new(meter));
     let kept = Arc::clone(&store) as _;
     let source = Source { store: kept, clock: Arc::new(Seven), id: "here".parse().unwrap() };
@@ -125,6 +129,23 @@ async fn what_was_counted_is_written_each_second_and_nothing_where_there_was_not
     world.flusher.finish(LONG).await;
     assert!(world.tries.is_empty());
     assert_eq!(world.meter.counted(), counted(0, 4, 0));
+}
+
+/// Or, where many keys are used, it would take a processor of its own.
+#[tokio::test(start_paused = true)]
+async fn what_takes_long_to_write_is_written_a_quarter_of_the_time() {
+    for (takes, each) in [(SECOND / 5, SECOND), (SECOND, 4 * SECOND)] {
+        let mut world = world_with(Meter::default(), |told| Told { takes, ..told });
+        let mut written = Vec::new();
+        for _ in 0..4 {
+            count(&world.meter, 1);
+            assert!(world.tries.recv().await.is_some());
+            written.push(tokio::time::Instant::now());
+        }
+        let apart = written.iter().skip(1).zip(&written).map(|(later, one)| *later - *one);
+        assert_eq!(apart.collect::<Vec<_>>(), [each; 3]);
+        world.flusher.finish(LONG).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -122,3 +122,13 @@ fn no_two_names_have_the_same_mark_nor_a_key_and_its_workspace() {
     }
     assert_eq!(marks.first(), names.first().map(Mark::of_key).as_ref());
 }
+
+#[test]
+fn a_key_has_no_text_of_its_own_where_its_workspace_has_the_same() {
+    let live = live(&policy(&[]), "", "");
+    let workspace = live.workspace();
+    let [one, other] = [live.name().workspace.as_str(), workspace.name.workspace.as_str()];
+    assert!(std::ptr::eq(one, other));
+    let [one, other] = [live.policy_name(), &workspace.policy].map(|name| name.policy.as_str());
+    assert!(std::ptr::eq(one, other));
+}

@@ -10,6 +10,7 @@ mod connection;
 mod front;
 mod granted;
 mod greeting;
+mod http2;
 mod seldom;
 
 use std::convert::Infallible;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -37,6 +37,7 @@ pub use calls::{Cut, cut};
 use connection::Connections;
 use front::Fronts;
 use greeting::Greeting;
+pub use http2::Received;
 
 /// The address at the other end of the connection that a request came by, among the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,26 +76,27 @@ pub trait Serves: Clone + Send + 'static {
 }
 
 /// Answers the calls of one connection, each in the name of a clone.
-pub trait Answers: Clone + Send + 'static {
+pub trait Answers: Clone + Send + Unpin + 'static {
     /// Answers a call that came at this moment: what it waited since is time that its caller has waited. Nothing is
     /// done until it is polled. It is moved several times on its way there: it should be small.
     fn answer(
         self,
-        request: Request<Incoming>,
+        request: Request<Received>,
         arrived: Instant,
-    ) -> impl Future<Output = Response<Body>> + Send + 'static;
+    ) -> impl Future<Output = Response<Body>> + Send + Unpin + 'static;
 }
 
 /// A service that finds out of the extensions of its requests what connection they came by.
 impl<S> Serves for S
 where
     S: Service<
-            Request<Incoming>,
+            Request<Received>,
             Response = Response<Body>,
             Error = Infallible,
             Future: Send + 'static,
         > + Clone
         + Send
+        + Unpin
         + 'static,
 {
     type Calls = OfConnection<S>;
@@ -114,18 +116,26 @@ pub struct OfConnection<S> {
 impl<S> Answers for OfConnection<S>
 where
     S: Service<
-            Request<Incoming>,
+            Request<Received>,
             Response = Response<Body>,
             Error = Infallible,
             Future: Send + 'static,
         > + Clone
         + Send
+        + Unpin
         + 'static,
 {
-    async fn answer(self, mut request: Request<Incoming>, _: Instant) -> Response<Body> {
+    fn answer(
+        self,
+        mut request: Request<Received>,
+        _: Instant,
+    ) -> impl Future<Output = Response<Body>> + Send + Unpin + 'static {
         self.connected.tell(&mut request);
-        let Ok(response) = self.service.oneshot(request).await;
-        response
+        let answered = self.service.oneshot(request);
+        Box::pin(async move {
+            let Ok(response) = answered.await;
+            response
+        })
     }
 }
 

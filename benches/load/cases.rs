@@ -32,7 +32,8 @@ pub(crate) struct Case {
 /// Whether the server serves.
 pub(crate) fn health(name: &'static str) -> Case {
     let head = Head::new("/grpc.health.v1.Health/Check", None, USUAL);
-    let asked = Rc::new(Asked { head, is_stream: false, good: Good::Begins(vec![8, 1]) });
+    let asked =
+        Rc::new(Asked { head, is_stream: false, together: false, good: Good::Begins(vec![8, 1]) });
     let messages = Messages::new(std::iter::once(Vec::new()));
     Case { name, asked, questions: Questions::new(&messages, Spread::Uniform, 0) }
 }
@@ -73,7 +74,7 @@ impl Unary {
         ask: impl Fn(&str) -> IntrospectRequest,
     ) -> Self {
         let messages = Messages::new(secrets.iter().map(|secret| ask(secret).encode_to_vec()));
-        Self { asked: introspect("Introspect", of, false, Good::Begins(good)), messages }
+        Self { asked: introspect("Introspect", of, (false, false), Good::Begins(good)), messages }
     }
 
     pub(crate) fn case(&self, name: &'static str, spread: Spread) -> Case {
@@ -82,15 +83,15 @@ impl Unary {
     }
 }
 
-/// In one call that goes on.
-pub(crate) fn stream(name: &'static str, of: &Deployment, spread: Spread) -> Case {
+/// In one call that goes on, `together` or each question in a frame of its own.
+pub(crate) fn stream(name: &'static str, of: &Deployment, spread: Spread, together: bool) -> Case {
     let messages = of.secrets.iter().map(|secret| {
         let request = Some(question(secret, IntrospectView::Decision));
         // A number of two bytes, which is another one each time that it is asked.
         proto::StreamIntrospectRequest { id: 1 << 7, request }.encode_to_vec()
     });
     let questions = Questions::new(&Messages::new(messages), spread, 2);
-    let asked = introspect("StreamIntrospect", of, true, Good::Begins(yes()));
+    let asked = introspect("StreamIntrospect", of, (true, together), Good::Begins(yes()));
     Case { name, asked, questions }
 }
 
@@ -110,14 +111,19 @@ pub(crate) fn batch(name: &'static str, of: &Deployment, spread: Spread) -> Case
     let questions = Questions::new(&messages, spread, 4);
     Case {
         name,
-        asked: introspect("BatchIntrospect", of, false, Good::Each(BATCH, yes())),
+        asked: introspect("BatchIntrospect", of, (false, false), Good::Each(BATCH, yes())),
         questions,
     }
 }
 
-fn introspect(method: &str, of: &Deployment, is_stream: bool, good: Good) -> Rc<Asked> {
+fn introspect(
+    method: &str,
+    of: &Deployment,
+    (is_stream, together): (bool, bool),
+    good: Good,
+) -> Rc<Asked> {
     let path = format!("/keyward.v1.Introspect/{method}");
-    Rc::new(Asked { head: Head::new(&path, Some(&of.caller), USUAL), is_stream, good })
+    Rc::new(Asked { head: Head::new(&path, Some(&of.caller), USUAL), is_stream, together, good })
 }
 
 /// The question about a key.

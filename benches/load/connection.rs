@@ -21,6 +21,9 @@ const READ_SIZE: usize = 64 * 1024;
 /// What the server may send before it is told to go on.
 const ROOM: u32 = 0x7fff_0000;
 const CALL_WINDOW: u16 = 4;
+/// Bytes before the payload of a frame, and of the largest payload that a server takes at first (RFC 9113, section 4).
+const FRAME_HEAD: usize = 9;
+const FRAME_MAX: u16 = 16_384;
 
 /// What is asked on every connection.
 #[derive(Debug)]
@@ -28,6 +31,9 @@ pub(crate) struct Asked {
     pub(crate) head: Head,
     /// Whether all is asked in one call, which goes on.
     pub(crate) is_stream: bool,
+    /// Whether what is asked of a stream at a time goes into one frame, as far as it fits. So tonic's clients, and those
+    /// of C++ with buffering, do it.
+    pub(crate) together: bool,
     pub(crate) good: Good,
 }
 
@@ -56,6 +62,8 @@ pub(crate) struct Connection {
     filled: usize,
     unsent: Vec<u8>,
     sent: usize,
+    /// Where in what is unsent the last frame of the stream begins.
+    last: usize,
     next: usize,
     pub(crate) in_flight: usize,
     in_flight_max: usize,
@@ -91,6 +99,7 @@ impl Connection {
             filled: 0,
             unsent,
             sent: 0,
+            last: usize::MAX,
             next: 0,
             in_flight: 0,
             in_flight_max,
@@ -121,7 +130,10 @@ impl Connection {
             if self.next == 0 {
                 frame(out, HEADERS, END_HEADERS, 1, self.asked.head.of(1));
             }
-            frame(out, DATA, 0, 1, message);
+            if !(self.asked.together && append(out, self.last, message)) {
+                self.last = out.len();
+                frame(out, DATA, 0, 1, message);
+            }
             let number = out.len() - message.len() + NUMBER_AT;
             out[number..number + 2].copy_from_slice(&answers::number(place));
             self.call_window -= length;
@@ -144,6 +156,7 @@ impl Connection {
             self.unsent.clear();
             self.sent = 0;
         }
+        self.last = usize::MAX;
     }
 
     /// Reads what has come, and tells what has ended.
@@ -277,6 +290,19 @@ impl Connection {
         self.in_flight -= 1;
         done(Done { due, is_good: is_good && is_well });
     }
+}
+
+/// Puts a message into the frame that begins there and is the last, if it fits.
+fn append(out: &mut Vec<u8>, at: usize, message: &[u8]) -> bool {
+    let Some([0, high, low, ..]) = out.get(at..) else { return false };
+    let held = usize::from(u16::from_be_bytes([*high, *low]));
+    let Ok(length) = u16::try_from(held + message.len()) else { return false };
+    if length > FRAME_MAX || at + FRAME_HEAD + held != out.len() {
+        return false;
+    }
+    out.extend(message);
+    out[at + 1..at + 3].copy_from_slice(&length.to_be_bytes());
+    true
 }
 
 /// The number of a call among those of its connection.

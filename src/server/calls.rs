@@ -1,18 +1,18 @@
 //! The calls of one connection, each of which can be cut.
 //!
-//! HTTP/2 lets a client take an answer as slowly as it likes, and hyper asks nothing of an answer
+//! HTTP/2 lets a client take an answer as slowly as it likes, and nothing is asked of an answer
 //! while its client takes none: whatever is to end then must be ended from outside.
 
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
-use hyper::rt::Executor;
 use tokio_util::task::TaskTracker;
 
 /// What a client may take, after the server was told to end, to read answers that are complete.
@@ -20,7 +20,6 @@ const READ_WITHIN: Duration = Duration::from_secs(3);
 
 tokio::task_local! {
     static CUT: Cell<Option<Cut>>;
-    static LOOK: Cell<bool>;
 }
 
 /// When a call is cut that its client has not read to its end: it is reset (RST_STREAM).
@@ -47,19 +46,6 @@ pub fn cut(cut: Cut) {
     let _ = CUT.try_with(|cell| cell.set(Some(cut)));
 }
 
-/// Ends at once, but not in a call that its client has reset: that is over, and nothing after this is done. hyper looks
-/// for a reset only when a call waits for something, and a call that waited long for its turn would else be worked on
-/// for nobody.
-pub(super) async fn unless_reset() {
-    let mut looked = false;
-    poll_fn(|_| {
-        let waits = !looked && LOOK.try_with(|look| look.set(true)).is_ok();
-        looked = true;
-        if waits { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-}
-
 /// The calls of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Calls(TaskTracker);
@@ -79,28 +65,44 @@ impl Calls {
     }
 }
 
-impl<F> Executor<F> for Calls
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    /// Also what is done at once has a turn of its own: answers that are there before all that came is taken are sent
-    /// each by itself, which costs twice as much.
-    fn execute(&self, call: F) {
-        let call = LOOK.scope(Cell::default(), until_cut(call));
-        self.0.spawn(CUT.scope(Cell::default(), call));
+impl Calls {
+    /// Begins a call in the task of its connection. Where it has to wait it goes on in one of its own. None of the
+    /// others ends with one that panics: it alone is reset.
+    pub(super) fn begin<C: Call>(&self, mut call: C, context: &mut Context<'_>) {
+        let poll = || {
+            let polled = Pin::new(&mut call).poll(context);
+            (polled, CUT.with(Cell::take))
+        };
+        match catch_unwind(AssertUnwindSafe(|| CUT.sync_scope(Cell::default(), poll))) {
+            Ok((Poll::Ready(()), _)) => {}
+            Ok((Poll::Pending, cut)) => self.go_on(call, cut),
+            Err(_) => call.fail(),
+        }
+    }
+
+    /// Whether none goes on in a task.
+    #[cfg(test)]
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn go_on(&self, call: impl Future<Output = ()> + Send + 'static, cut: Option<Cut>) {
+        self.0.spawn(CUT.scope(Cell::new(cut), until_cut(call)));
     }
 }
 
+/// A call and its answer.
+pub(super) trait Call: Future<Output = ()> + Send + Unpin + 'static {
+    /// Ends it, for it has panicked.
+    fn fail(&mut self);
+}
+
 /// Does `call` to its end, or until it is cut. Who reads its answer at once costs no timer.
-async fn until_cut(call: impl Future) {
+async fn until_cut(call: impl Future<Output = ()>) {
     let mut call = pin!(call);
     let mut done: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|context| {
-        let mut polled = call.as_mut().poll(context).map(drop);
-        if polled.is_pending() && LOOK.with(Cell::take) {
-            polled = call.as_mut().poll(context).map(drop);
-        }
-        if polled.is_ready() {
+        if call.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
         if let Some(cut) = CUT.with(Cell::take) {
@@ -123,7 +125,7 @@ mod tests {
         let whole = Duration::from_secs(60);
         let late = async {
             tokio::time::sleep(READ_WITHIN / 2).await;
-            calls.execute(tokio::time::sleep(whole));
+            calls.go_on(tokio::time::sleep(whole), None);
         };
         tokio::join!(calls.clone().over(), late);
         let expected = READ_WITHIN / 2 + whole + READ_WITHIN;
@@ -135,13 +137,12 @@ mod tests {
     async fn a_call_is_cut_at_its_time_unless_it_has_ended() {
         let (calls, begun) = (Calls::default(), Moment::now());
         let at = begun + Duration::from_secs(7);
-        calls.execute(async move {
+        let cut_later = async move {
             cut(Cut::At(at.into_std()));
             std::future::pending::<()>().await;
-        });
-        calls.execute(async {
-            cut(Cut::When(Box::pin(std::future::ready(()))));
-        });
+        };
+        calls.go_on(cut_later, None);
+        calls.go_on(async { cut(Cut::When(Box::pin(std::future::ready(())))) }, None);
         assert!(tokio::time::timeout(Duration::from_secs(60), calls.over()).await.is_ok());
         assert_eq!((begun.elapsed() - READ_WITHIN).as_secs(), 7);
     }
@@ -149,18 +150,5 @@ mod tests {
     #[test]
     fn outside_a_call_nothing_is_cut() {
         cut(Cut::At(Instant::now()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn looking_for_a_reset_costs_a_call_no_second_turn() {
-        let (calls, turns) = (Calls::default(), std::sync::Arc::new(tokio::sync::Notify::new()));
-        let told = std::sync::Arc::clone(&turns);
-        calls.execute(async move {
-            unless_reset().await;
-            told.notify_one();
-        });
-        turns.notified().await;
-        unless_reset().await;
-        assert!(tokio::time::timeout(Duration::from_secs(60), calls.over()).await.is_ok());
     }
 }

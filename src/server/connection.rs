@@ -1,27 +1,25 @@
 //! One HTTP/2 connection.
 
-use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use hyper::server::conn::http2::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use h2::server::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::acceptor::Accepted;
 use super::age::{Ages, Leaving};
-use super::calls::{Calls, unless_reset};
+use super::calls::Calls;
 use super::granted::Granted;
 use super::greeting::{Greeting, greet};
-use super::{Answers as _, Connected, Serves};
+use super::http2::{Http2, Pace};
+use super::{Connected, Serves};
 use crate::config::ServerSettings;
 use crate::domain::identity::Presented;
 use crate::measure::Gauge;
@@ -32,6 +30,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// And at least, which is what HTTP/2 begins with (RFC 9113, section 6.9.2).
 const WINDOW_MIN: u32 = 65_535;
+
+/// Bytes of one frame that a client may send, at most: what HTTP/2 begins with (RFC 9113, section 6.5.2).
+const MAX_FRAME_SIZE: u32 = 16_384;
 
 /// So much more may it send in all calls of a connection: the memory that a connection can claim.
 const WINDOW_PART: u32 = 4;
@@ -92,25 +93,29 @@ impl Connections {
         Self { greeting: self.greeting.for_thread(), ..self.clone() }
     }
 
-    fn http(&self, calls: Calls) -> Builder<Calls> {
+    /// The terms of HTTP/2 that a connection begins with.
+    fn terms(&self) -> Builder {
         let settings = &self.settings;
         // What takes small messages alone needs no room for large ones.
         let most = u32::try_from(settings.max_message_bytes).unwrap_or(u32::MAX);
         let window = most.clamp(WINDOW_MIN, STREAM_WINDOW);
         let granted = Granted::to_one_of(self.open.read(), settings);
-        let mut http = Builder::new(calls);
-        http.timer(TokioTimer::new())
-            .auto_date_header(false)
+        let mut terms = Builder::new();
+        terms
             .max_concurrent_streams(granted.streams)
             .max_header_list_size(settings.max_header_bytes)
-            .keep_alive_interval(settings.keepalive_interval())
-            .keep_alive_timeout(settings.keepalive_timeout())
-            .initial_stream_window_size(window)
+            .initial_window_size(window)
             .initial_connection_window_size(WINDOW_PART * window)
-            .max_send_buf_size(SEND_BUFFER)
+            .max_frame_size(MAX_FRAME_SIZE)
+            .max_send_buffer_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(granted.pending_resets)
-            .max_local_error_reset_streams(ERROR_RESETS_MAX);
-        http
+            .max_local_error_reset_streams(Some(ERROR_RESETS_MAX));
+        terms
+    }
+
+    fn pace(&self) -> Pace {
+        let settings = &self.settings;
+        Pace { interval: settings.keepalive_interval(), timeout: settings.keepalive_timeout() }
     }
 
     /// Serves one connection to its end. After `stop`, when it is old, and when no authority vouches for its client any
@@ -174,20 +179,13 @@ impl Connections {
         let mut withdrawn =
             pin!(withdrawn_of(withdrawn, presented.clone(), leaving.clone()).fuse());
         let answers = service.connection(Connected { peer, leaving, presented });
-        let service = service_fn(move |request| {
-            let answer = answers.clone().answer(request, Instant::now());
-            async move {
-                unless_reset().await;
-                Ok::<_, Infallible>(answer.await)
-            }
-        });
         let calls = Calls::default();
-        let http = self.http(calls.clone());
-        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
-        let end = match life.of(connection.as_mut(), withdrawn.as_mut()).await {
+        let terms = self.terms();
+        let mut connection = Http2::new((&terms, self.pace()), io, answers, calls.clone());
+        let end = match life.of(&mut connection, withdrawn.as_mut()).await {
             Some(end) => end,
             None => {
-                connection.as_mut().graceful_shutdown();
+                connection.leave();
                 tokio::select! {
                     biased;
                     // Also of what is still in flight, nobody is known any more by an authority that is gone.

@@ -99,7 +99,7 @@ async fn woken() {
     .await;
 }
 
-/// Reads the preface, which hyper would wait for without end. It is put back for hyper to read.
+/// Reads the preface, which h2 would wait for without end. It is put back for h2 to read.
 pub(super) async fn greet<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Greeted<S>> {
     let mut preface = *PREFACE;
     stream.read_exact(&mut preface).await?;

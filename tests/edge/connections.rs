@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use keyward::config::ServerSettings;
 use keyward::server::Entry;
+use keyward::server::Received;
 use keyward::server::{self, ServerError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,7 +116,7 @@ impl Clone for Deadly {
     }
 }
 
-impl Service<Request<Incoming>> for Deadly {
+impl Service<Request<Received>> for Deadly {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Ready<Result<Response<Body>, Infallible>>;
@@ -125,7 +125,7 @@ impl Service<Request<Incoming>> for Deadly {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<Received>) -> Self::Future {
         ready(Ok(Response::new(Body::empty())))
     }
 }

@@ -48,7 +48,7 @@ async fn a_call_in_flight_is_finished_when_the_server_ends() {
     let tls = Tls::open(&settings.tls, Arc::new(SystemClock)).await.unwrap().unwrap();
     let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begins, released) = (Arc::clone(&begun), Arc::clone(&release));
-    let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+    let service = tower::service_fn(move |request: http::Request<keyward::server::Received>| {
         let (begins, released) = (Arc::clone(&begins), Arc::clone(&released));
         async move {
             let presented = request.extensions().get::<Arc<Presented>>().unwrap();

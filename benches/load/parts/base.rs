@@ -25,7 +25,8 @@ pub(crate) fn measure(bench: &mut Bench) {
     let mut uniform = short.case("introspect, uniform", Spread::Uniform);
     let long = Unary::new(&deployment, IntrospectView::Full);
     let mut full = long.case("introspect, full", Spread::Zipfian);
-    let mut streams = stream("introspect, stream", &deployment, Spread::Zipfian);
+    let mut streams = stream("introspect, stream", &deployment, Spread::Zipfian, true);
+    let mut apart = stream("introspect, stream apart", &deployment, Spread::Zipfian, false);
     let mut batches = batch("introspect, batch of 64", &deployment, Spread::Zipfian);
     for _ in 0..bench.size.rounds {
         let stock_health = bench.run(&stock, &mut of_stock);
@@ -36,11 +37,16 @@ pub(crate) fn measure(bench: &mut Bench) {
         let told = bench.run(&own, &mut full);
         let evenly = bench.run(&own, &mut uniform);
         let streamed = bench.run(&own, &mut streams);
+        let streamed_apart = bench.run(&own, &mut apart);
         let batched = bench.run(&own, &mut batches);
         let half = decided.rate / 2.0;
         let half_decided = bench.run_at(&own, &mut decision, half);
         let half_health = bench.run_at(&own, &mut of_own, own_health.rate / 2.0);
         let same_health = bench.run_at(&own, &mut of_own, half);
+        // A call that comes alone costs more than one of those that come together, as they do where all that the server
+        // takes is asked: half of that can be all that it takes of calls that come alone.
+        let quarter_decided = bench.run_at(&own, &mut decision, half / 2.0);
+        let quarter_health = bench.run_at(&own, &mut of_own, own_health.rate / 4.0);
         let figures = &mut bench.figures;
         figures.note_run("stock_health", &stock_health);
         figures.note_run("stock_all_workers_health", &usual_health);
@@ -50,6 +56,7 @@ pub(crate) fn measure(bench: &mut Bench) {
         figures.note_run("introspect_full", &told);
         figures.note_run("introspect_uniform", &evenly);
         figures.note_run("stream", &streamed);
+        figures.note_run("stream_frame_each", &streamed_apart);
         figures.note_run("batch", &batched);
         let ratios = [
             ("introspect_decision_vs_stock_health", &decided, &stock_health),
@@ -67,12 +74,17 @@ pub(crate) fn measure(bench: &mut Bench) {
         #[expect(clippy::cast_precision_loss, reason = "64")]
         let keys = BATCH as f64;
         figures.note("stream_per_key_cpu_gain", decided.cpu_us() / streamed.cpu_us());
+        figures
+            .note("stream_frame_each_per_key_cpu_gain", decided.cpu_us() / streamed_apart.cpu_us());
         figures.note("batch_per_key_cpu_gain", decided.cpu_us() * keys / batched.cpu_us());
         figures.note("stream_keys_per_cpu_s", 1e6 / streamed.cpu_us());
         figures.note("batch_keys_per_cpu_s", keys * 1e6 / batched.cpu_us());
         let p99 = half_decided.us(0.99);
         figures.note("p99_at_half_load_us", p99);
         figures.note("p99_ratio_at_half_load", p99 / half_health.us(0.99));
+        let quarter_p99 = quarter_decided.us(0.99);
+        figures.note("p99_at_quarter_load_us", quarter_p99);
+        figures.note("p99_ratio_at_quarter_load", quarter_p99 / quarter_health.us(0.99));
         figures.note("p99_ratio_at_same_rate", p99 / same_health.us(0.99));
     }
 }

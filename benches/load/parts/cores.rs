@@ -25,7 +25,7 @@ pub(crate) fn measure(bench: &mut Bench) {
         ("", short.case("introspect, decision", Spread::Zipfian)),
         ("_full", long.case("introspect, full", Spread::Zipfian)),
         ("_health", health("health")),
-        ("_stream", stream("introspect, stream", &deployment, Spread::Zipfian)),
+        ("_stream", stream("introspect, stream", &deployment, Spread::Zipfian, true)),
         ("_batch", batch("introspect, batch of 64", &deployment, Spread::Zipfian)),
     ];
     for _ in 0..bench.size.rounds {

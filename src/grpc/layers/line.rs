@@ -9,7 +9,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt as _;
@@ -22,7 +21,7 @@ use super::{Ends, Parts, READ_WITHIN, StreamTerms, body, deadline, ending, proto
 use crate::grpc::authenticate::Remembered;
 use crate::grpc::status::panicked;
 use crate::measure::{Calls, Counting};
-use crate::server::{Answers, Connected, Cut, Leaving, cut};
+use crate::server::{Answers, Connected, Cut, Leaving, Received, cut};
 
 /// Answers the calls of one connection.
 #[derive(Clone)]
@@ -65,9 +64,9 @@ pub(super) struct Open<B> {
 impl Answers for Line {
     fn answer(
         self,
-        request: Request<Incoming>,
+        request: Request<Received>,
         arrived: Instant,
-    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+    ) -> impl Future<Output = Response<Body>> + Send + Unpin + 'static {
         self.answer_to(request, arrived)
     }
 }

@@ -27,7 +27,12 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -50,7 +55,7 @@ use crate::{
     mutants::{self, Mutant},
 };
 use entries::{Entries, Entry};
-use hot::{Found, Hot};
+use hot::Hot;
 use loads::{Begun, Load, Loads};
 
 /// How much is kept, and how much is loaded at once.
@@ -107,7 +112,7 @@ struct Parts {
 }
 
 impl Cache {
-    /// An empty cache in front of a store, which is read on the back alone.
+    /// An empty cache in front of a store. Who asks for a key begins its read, and the back ends it.
     pub fn new(
         store: Arc<dyn FindKey>,
         coherence: Arc<dyn Coherence>,
@@ -150,6 +155,34 @@ impl Cache {
     pub fn size(&self) -> (u64, u64) {
         self.parts.entries.size()
     }
+
+    /// Begins a read: asks the store from this thread, and leaves all else to the back, which awakes
+    /// while the store looks. It goes on when who asks has left: others may have joined.
+    fn load(&self, digest: Digest, load: Load) {
+        let span = tracing::info_span!("cache.load");
+        let finding = Arc::clone(&self.parts).find(digest, load);
+        let mut finding = Box::pin(finding.instrument(span));
+        let begun = {
+            // Its clocks and sockets are those of the back from the start.
+            let _of_the_back = self.back.enter();
+            // Whom to wake it is told by the next look, which the back takes at once.
+            let mut nobody = Context::from_waker(Waker::noop());
+            catch_unwind(AssertUnwindSafe(|| finding.as_mut().poll(&mut nobody)))
+        };
+        // What panicked is dropped, and who waits for it is told so.
+        let Ok(begun) = begun else { return };
+        let parts = Arc::clone(&self.parts);
+        let rest = async move {
+            let found = match begun {
+                Poll::Ready(found) => found,
+                Poll::Pending => finding.await,
+            };
+            if let Some((load, found)) = found {
+                load.end(found.map(|(digest, entry)| parts.keep(&digest, entry)));
+            }
+        };
+        self.back.spawn(rest);
+    }
 }
 
 #[async_trait]
@@ -175,10 +208,7 @@ impl FindKey for Cache {
                 Begun::Known(key) => return parts.check(permit).map(|()| key),
                 Begun::Joined(waiting) => (waiting, true),
                 Begun::First(waiting, load) => {
-                    let digest = Digest::from_bytes(*digest.as_bytes());
-                    // It goes on when who asks has left: others may have joined.
-                    let span = tracing::info_span!("cache.load");
-                    self.back.spawn(Arc::clone(parts).load(digest, load).instrument(span));
+                    self.load(Digest::from_bytes(*digest.as_bytes()), load);
                     (waiting, false)
                 }
             };
@@ -231,7 +261,7 @@ impl Parts {
     fn known(&self, digest: &Digest) -> Option<Option<Arc<LiveKey>>> {
         let counts = |stamp, subjects: &Subjects| self.coherence.usable(stamp, subjects);
         let now = seconds();
-        if let Some(Found { key, is_told }) = self.hot.get(digest, now, counts) {
+        if let Some(hot::Found { key, is_told }) = self.hot.get(digest, now, counts) {
             if is_told {
                 self.entries.tell(digest);
             }
@@ -244,16 +274,17 @@ impl Parts {
         Some(entry.key)
     }
 
-    async fn load(self: Arc<Self>, digest: Digest, load: Load) {
+    /// Reads the store when it is its turn. None: nobody waits for it any more.
+    async fn find(self: Arc<Self>, digest: Digest, load: Load) -> Option<(Load, Found)> {
         let place = tokio::time::timeout(self.load_wait, self.places.acquire()).await;
         let Ok(Ok(_until_the_end)) = place else {
             self.counters.refused.count();
-            return load.end(Err(StoreError::Overloaded));
+            return Some((load, Err(StoreError::Overloaded)));
         };
         // The database is not asked for those who have left while they waited.
-        if let Some(load) = load.if_wanted() {
-            load.end(self.read(&digest).await);
-        }
+        let load = load.if_wanted()?;
+        let entry = self.read(&digest).await;
+        Some((load, entry.map(|entry| (digest, entry))))
     }
 
     async fn read(&self, digest: &Digest) -> Result<Entry, StoreError> {
@@ -267,10 +298,16 @@ impl Parts {
             Some(key) => Subjects::of_key(key),
             None => Subjects::of_digest(digest),
         };
-        let entry = Entry { key, stamp, subjects, since: seconds() };
+        Ok(Entry { key, stamp, subjects, since: seconds() })
+    }
+
+    fn keep(&self, digest: &Digest, entry: Entry) -> Entry {
         if self.counts(&entry) {
             self.entries.insert(digest, &entry);
         }
-        Ok(entry)
+        entry
     }
 }
+
+/// What a read found, and of which secret.
+type Found = Result<(Digest, Entry), StoreError>;

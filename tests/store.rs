@@ -175,6 +175,7 @@ conformance! {
     usage:
         counts_are_added_up_over_sources_and_batches
         a_batch_of_one_row_or_none_is_added
+        a_batch_of_many_rows_is_added_to_the_last_of_them
         a_batch_that_comes_again_is_not_added_again
         what_a_rule_of_the_database_refuses_is_refused_for_good
         a_last_use_by_a_clock_that_was_wrong_is_put_right

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod at_hand;
+mod begun;
 mod permit;
 
 use std::{collections::BTreeMap, sync::LazyLock};

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator as _},
@@ -26,6 +26,8 @@ pub(super) const CALLS: &str = "keyward::calls";
 
 /// The header by which a caller tells of its trace (W3C Trace Context, section 3.2).
 const PARENT: &str = "traceparent";
+/// The same, made once: every call is asked for it.
+static PARENT_NAME: HeaderName = HeaderName::from_static(PARENT);
 
 /// The header by which vendors tell of it what they like (section 3.3).
 const STATE: &str = "tracestate";
@@ -143,7 +145,7 @@ pub fn current() -> Option<(TraceId, SpanId)> {
 
 /// Whether the caller has its trace recorded. None: it tells of no trace, or not as it should be.
 fn parent(headers: &HeaderMap) -> Option<bool> {
-    let mut given = headers.get_all(PARENT).iter();
+    let mut given = headers.get_all(&PARENT_NAME).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return None };
     let (version, rest) = value.as_bytes().split_first_chunk::<2>()?;
     let (trace, rest) = rest.strip_prefix(b"-")?.split_first_chunk::<32>()?;

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Counted, Meter,
-    tally::{Halves, Rows, Tally},
+    tally::{Halves, Order, Rows, Tally},
 };
 use crate::domain::{
     name::Id,
@@ -24,7 +24,9 @@ const BATCH_MAX: usize = 5_000;
 
 /// After what was written took long, nothing is for so many times as long: what many keys are used for
 /// is answered meanwhile, and uses of one of them are written together.
-const RESTS: u32 = 3;
+const RESTS: u32 = 9;
+/// But not for longer than this, for a crash loses what is not written.
+const REST_MAX: Duration = Duration::from_mins(1);
 
 /// How many batches may be refused each time: it takes some 13 to find one secret among as many as a
 /// batch has. What is left then is for the next time.
@@ -138,7 +140,9 @@ impl Ledger {
             let begun = Instant::now();
             let written = self.write_some().await;
             self.told.tell(&written, self.meter.counted());
-            let (took, rest) = (begun.elapsed(), RESTS * begun.elapsed());
+            let took = begun.elapsed();
+            // What failed has mostly waited, and the database may be back.
+            let rest = if written.is_ok() { (RESTS * took).min(REST_MAX) } else { took };
             if took + rest > interval.period() {
                 interval.reset_after(rest);
             }
@@ -186,7 +190,11 @@ impl Ledger {
         for counted in self.meter.drain() {
             self.pending.merge(counted, &self.meter.limits).await;
         }
-        while let Some((batch, tally)) = self.in_hand.take().or_else(|| self.next()) {
+        let mut order = Order::default();
+        if self.pending.secrets() > self.size {
+            order = Order::of(&self.pending).await;
+        }
+        while let Some((batch, tally)) = self.in_hand.take().or_else(|| self.next(&mut order)) {
             let Err(why) = self.source.store.add_usage(&batch).await else {
                 self.meter.batches.fetch_add(1, Ordering::Relaxed);
                 tally.give_back(&self.meter.limits);
@@ -210,8 +218,9 @@ impl Ledger {
         Ok(())
     }
 
-    fn next(&mut self) -> Option<(UsageBatch, Tally)> {
-        let tally = self.cut.pop().or_else(|| self.pending.take(self.size))?;
+    fn next(&mut self, order: &mut Order) -> Option<(UsageBatch, Tally)> {
+        let next = || self.pending.take_in_order(order, self.size);
+        let tally = self.cut.pop().or_else(next)?;
         self.number += 1;
         let (source, number) = (self.source.id.clone(), self.number);
         let Rows { calls, last } = tally.rows();

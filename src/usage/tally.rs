@@ -1,5 +1,7 @@
 //! What was counted and not yet written, and how much of it there may be.
 
+mod order;
+
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -10,6 +12,7 @@ use crate::domain::{
     name::{Id, KeyName},
     usage::{Calls, Hour, LastUse, Outcome, SecretUse, Use},
 };
+pub(super) use order::Order;
 
 /// How many entries there may be, of all that was counted and not yet written together.
 #[derive(Debug)]
@@ -258,6 +261,14 @@ impl Tally {
         Some(Self { secrets, workspaces }).filter(|taken| !taken.is_empty())
     }
 
+    /// Takes out what was counted of so many secrets, the first of an order that was told; where it
+    /// tells of none, of any.
+    pub(super) fn take_in_order(&mut self, order: &mut Order, most: usize) -> Option<Self> {
+        let places = order.next(most).filter_map(|place| self.secrets.remove_entry(&place));
+        let first = Self { secrets: places.collect(), workspaces: HashMap::new() };
+        if first.is_empty() { self.take(most) } else { Some(first) }
+    }
+
     /// Two parts of about the same size; one, where it has one entry.
     pub(super) fn halves(mut self) -> Halves {
         let of = |entries: usize| entries.div_ceil(2);
@@ -291,7 +302,7 @@ impl Tally {
             *sum = sum.saturating_add(count.calls);
         };
         let mut last = Vec::with_capacity(self.secrets.len());
-        for (place, entry) in &self.secrets {
+        for (place, entry) in order::in_order(self) {
             let KeyName { workspace, key } = &entry.key;
             for count in entry.counts.iter() {
                 add(workspace, count);
@@ -304,6 +315,7 @@ impl Tally {
         for (workspace, counts) in &self.workspaces {
             counts.iter().for_each(|count| add(workspace, count));
         }
+        // They are in order by now, but for hours and outcomes.
         calls.sort_unstable();
         // Two secrets of one key.
         calls.dedup_by(|later, one| {
@@ -320,9 +332,6 @@ impl Tally {
         let mut totals: Vec<_> = totals.collect();
         totals.sort_unstable();
         calls.extend(totals);
-        last.sort_unstable_by(|one: &SecretUse, other| {
-            (&one.key, one.digest.as_bytes()).cmp(&(&other.key, other.digest.as_bytes()))
-        });
         Rows { calls, last }
     }
 }

@@ -95,6 +95,22 @@ pub(crate) async fn a_batch_of_one_row_or_none_is_added(database: &impl Database
     assert_eq!(rows(&store, &query("", 0, 1, Step::Hour)).await, [(0, Outcome::Allowed, 3)]);
 }
 
+pub(crate) async fn a_batch_of_many_rows_is_added_to_the_last_of_them(database: &impl Database) {
+    let store = database.store().await;
+    let name = |number: u8| format!("k{number:03}");
+    for round in 1..=2 {
+        let row = |number| calls(&name(number), 5, Outcome::Allowed, 1 + u64::from(number));
+        let used = |number| used(&name(number), number, last(round, "2001:db8::7"));
+        let (rows, uses) = ((0..=u8::MAX).map(row).collect(), (0..=u8::MAX).map(used).collect());
+        store.add_usage(&batch("one", round, rows, uses)).await.unwrap();
+    }
+    for number in 0..=u8::MAX {
+        let all = query(&name(number), 0, 10, Step::Hour);
+        let expected = [(5, Outcome::Allowed, 2 + 2 * u64::from(number))];
+        assert_eq!(rows(&store, &all).await, expected);
+    }
+}
+
 pub(crate) async fn a_batch_that_comes_again_is_not_added_again(database: &impl Database) {
     let store = database.store().await;
     let add = |number| {

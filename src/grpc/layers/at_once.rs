@@ -13,7 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE, request::Parts,
+};
 use hyper::body::Frame;
 use tokio::time::{Sleep, sleep_until};
 use tonic::{Status, body::Body};
@@ -34,7 +36,7 @@ use crate::{
 };
 
 /// The header by which a caller says how its message is compressed.
-const ENCODING: &str = "grpc-encoding";
+static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// The end of an answer that went well.
 static OK: LazyLock<HeaderMap> =
@@ -207,7 +209,7 @@ impl Wire {
 
     /// When the call ends, where its headers are as usual and there is time left.
     fn ends(&self, headers: &HeaderMap, arrived: Instant, now: Instant) -> Option<Instant> {
-        if headers.contains_key(ENCODING) {
+        if headers.contains_key(&ENCODING) {
             return None;
         }
         let given = deadline::given(headers).ok()?;
@@ -250,7 +252,7 @@ impl hyper::body::Body for Told {
         let (frame, left) = match std::mem::replace(&mut self.left, Left::Nothing) {
             Left::Message(message) => (Frame::data(message), Left::End),
             Left::End => {
-                self.watched.told(&OK);
+                self.watched.went_well();
                 (Frame::trailers(OK.clone()), Left::Nothing)
             }
             Left::Nothing => return Poll::Ready(None),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Status;
 
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
 
 /// The header by which a caller names the time it gives the call.
 const HEADER: &str = "grpc-timeout";
+/// The same, made once: every call is asked for it.
+static NAME: HeaderName = HeaderName::from_static(HEADER);
 
 /// Digits of a timeout at most, as gRPC over HTTP/2 has it.
 const DIGITS_MAX: usize = 8;
@@ -21,7 +23,7 @@ const DIGITS_MAX: usize = 8;
 /// # Errors
 /// INVALID_ARGUMENT where the header is no timeout. To ignore it would be to work on for a caller that may have left.
 pub(super) fn given(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
-    match headers.get(HEADER) {
+    match headers.get(&NAME) {
         None => Ok(None),
         Some(value) => parse(value).map(Some).ok_or_else(|| {
             with_details(
@@ -73,10 +75,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &'static str, expected: Option<Duration>) {
-        let headers = HeaderMap::from_iter([(
-            http::HeaderName::from_static(HEADER),
-            HeaderValue::from_static(value),
-        )]);
+        let headers = HeaderMap::from_iter([(NAME.clone(), HeaderValue::from_static(value))]);
         let found = given(&headers).ok().map(|given| of(given, MAX));
         assert_eq!(found, expected, "{value:?}");
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, Request};
-use tonic::Status;
+use tonic::{Code, Status};
 use tracing::Span;
 
 use super::places::Kind;
@@ -79,9 +79,18 @@ impl<W: Counting> Watched<W> {
         if let Some(value) = headers.get(Status::GRPC_STATUS) {
             // What is no number is none that gRPC knows.
             let number = value.to_str().ok().and_then(|text| text.parse().ok());
-            let name = self.call.told(number.unwrap_or(usize::MAX));
-            context::told(&self.span, name);
+            self.ended(number.unwrap_or(usize::MAX));
         }
+    }
+
+    /// It ended with the status 0.
+    pub(super) fn went_well(&mut self) {
+        self.ended(Code::Ok as usize);
+    }
+
+    fn ended(&mut self, code: usize) {
+        let name = self.call.told(code);
+        context::told(&self.span, name);
     }
 }
 

@@ -1,14 +1,13 @@
 //! Adds what was counted to what is kept.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
-use serde_json::json;
 
 use super::execute;
 use crate::{
     domain::{
-        name::Id,
+        name::{Id, KeyName},
         usage::{Calls, NotAdded, SecretUse, UsageBatch},
     },
     store::{
@@ -29,14 +28,15 @@ ON CONFLICT (source) DO UPDATE SET number = excluded.number, "time" = excluded."
 WHERE usage_batches.number < excluded.number"#;
 
 // Rows are few values, so that the text of a statement is the same for any number of them. A
-// server is given columns, with commas between and `*` for what is empty; a file, documents.
+// server is given columns, with commas between and `*` for what is empty; a file, one document, of
+// which no part is made to text and read again (`jsonb_each`).
 const ADD_ON_SERVER: &str = r#"INSERT INTO usage (workspace, "hour", "key", outcome, calls)
 SELECT w, h::bigint, coalesce(k, ''), o, n::bigint FROM unnest(string_to_array($1, ','),
 string_to_array($2, ','), string_to_array($3, ',', '*'), string_to_array($4, ','),
 string_to_array($5, ',')) AS r(w, h, k, o, n)"#;
 const ADD_IN_FILE: &str = r#"INSERT INTO usage (workspace, "hour", "key", outcome, calls)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-FROM json_each($1) WHERE true"#;
+FROM jsonb_each($1) WHERE true"#;
 const ADDED: &str = r#"ON CONFLICT (workspace, "hour", "key", outcome)
 DO UPDATE SET calls = usage.calls + excluded.calls"#;
 
@@ -46,7 +46,7 @@ string_to_array($3, ','), string_to_array($4, ','), string_to_array($5, ','),
 string_to_array($6, ',', '*')) AS r(w, k, d, t, a)"#;
 const USED_IN_FILE: &str = r#"INSERT INTO last_uses (workspace, "key", digest, "time", address)
 SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4
-FROM json_each($2) WHERE true"#;
+FROM jsonb_each($2) WHERE true"#;
 const USED: &str = r#"ON CONFLICT (workspace, "key", digest)
 DO UPDATE SET "time" = excluded."time", address = excluded.address
 WHERE last_uses."time" < excluded."time" OR last_uses."time" > $1"#;
@@ -93,15 +93,14 @@ async fn add_calls(
     rows: &[Calls],
 ) -> Result<(), DbErr> {
     let DbBackend::Postgres = transaction.get_database_backend() else {
-        let row = |row: &Calls| {
-            let Calls { workspace, hour, key, outcome, calls } = row;
-            let key = key.as_ref().map_or("", Id::as_str);
-            json!([workspace, hour.start().micros(), key, outcome.as_str(), number(*calls)])
-        };
-        let rows = json!(rows.iter().map(row).collect::<Vec<_>>()).to_string();
-        return execute(transaction, &format!("{ADD_IN_FILE} {ADDED}"), [rows.into()])
-            .await
-            .map(drop);
+        let mut document = Document::new();
+        for Calls { workspace, hour, key, outcome, calls } in rows {
+            let (hour, key) = (hour.start().micros(), key.as_ref().map_or("", Id::as_str));
+            let (outcome, calls) = (outcome.as_str(), number(*calls));
+            document.push(format_args!(r#"["{workspace}",{hour},"{key}","{outcome}",{calls}]"#));
+        }
+        let values = [document.end().into()];
+        return execute(transaction, &format!("{ADD_IN_FILE} {ADDED}"), values).await.map(drop);
     };
     let mut columns = [const { Column(String::new()) }; 5];
     for Calls { workspace, hour, key, outcome, calls } in rows {
@@ -122,14 +121,13 @@ async fn add_last(
     wrong: i64,
 ) -> Result<(), DbErr> {
     let DbBackend::Postgres = transaction.get_database_backend() else {
-        let row = |row: &SecretUse| {
-            let SecretUse { key, digest, last } = row;
-            let address = last.address.map(|address| address.to_string()).unwrap_or_default();
-            let digest = hex(digest.as_bytes());
-            json!([key.workspace, key.key, digest, last.time.micros(), address])
-        };
-        let rows = json!(rows.iter().map(row).collect::<Vec<_>>()).to_string();
-        let values = [wrong.into(), rows.into()];
+        let mut document = Document::new();
+        for SecretUse { key: KeyName { workspace, key }, digest, last } in rows {
+            let (digest, time) = (Hex(digest.as_bytes()), last.time.micros());
+            let address: &dyn Display = last.address.as_ref().map_or(&"", |address| address);
+            document.push(format_args!(r#"["{workspace}","{key}","{digest}",{time},"{address}"]"#));
+        }
+        let values = [wrong.into(), document.end().into()];
         return execute(transaction, &format!("{USED_IN_FILE} {USED}"), values).await.map(drop);
     };
     let mut columns = [const { Column(String::new()) }; 5];
@@ -137,7 +135,7 @@ async fn add_last(
         let [workspaces, keys, digests, times, addresses] = &mut columns;
         workspaces.push(&key.workspace);
         keys.push(&key.key);
-        digests.push(hex(digest.as_bytes()));
+        digests.push(Hex(digest.as_bytes()));
         times.push(last.time.micros());
         match last.address {
             Some(address) => addresses.push(address),
@@ -153,19 +151,45 @@ async fn add_last(
 struct Column(String);
 
 impl Column {
-    fn push(&mut self, value: impl std::fmt::Display) {
+    fn push(&mut self, value: impl Display) {
         let comma = if self.0.is_empty() { "" } else { "," };
         // A text takes whatever is written to it.
         _ = write!(self.0, "{comma}{value}");
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        _ = write!(digits, "{byte:02x}");
+/// A JSON array. What it is made of has no character that JSON writes in another way.
+struct Document(String);
+
+impl Document {
+    fn new() -> Self {
+        Self("[".to_owned())
     }
-    digits
+
+    fn push(&mut self, row: fmt::Arguments<'_>) {
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        // A text takes whatever is written to it.
+        _ = write!(self.0, "{comma}{row}");
+    }
+
+    fn end(mut self) -> String {
+        self.0.push(']');
+        self.0
+    }
+}
+
+/// Bytes by their digits.
+struct Hex<'a>(&'a [u8]);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digit = |of: u8| char::from_digit(of.into(), 16).ok_or(fmt::Error);
+        for byte in self.0 {
+            f.write_char(digit(byte >> 4)?)?;
+            f.write_char(digit(byte & 15)?)?;
+        }
+        Ok(())
+    }
 }
 
 fn number(calls: u64) -> i64 {

@@ -237,3 +237,30 @@ async fn there_is_room_for_all_of_another_before_the_first_is_moved() {
     assert_eq!(one.secrets(), 1 + IN_A_ROW_MAX);
     assert!(one.secrets.capacity() > 2 * IN_A_ROW_MAX, "{}", one.secrets.capacity());
 }
+
+#[tokio::test]
+async fn secrets_are_taken_in_the_order_of_their_keys_and_what_came_later_after_them() {
+    let (mut tally, limits) = (Tally::default(), limits(usize::MAX, 0));
+    let used = |tally: &mut Tally, workspace: &str, number: u8| {
+        let (key, digest) = (key(workspace, &format!("k{number:03}")), digest(number));
+        let outcome = Outcome::Allowed;
+        tally.count(&Use { key: &key, digest: &digest, outcome, at: at(1, 1) }, &limits);
+    };
+    for number in (0..100).rev() {
+        used(&mut tally, if number < 60 { "first" } else { "second" }, number);
+    }
+    let mut order = Order::of(&tally).await;
+    used(&mut tally, "a-later-one", 200);
+    let mut keys = Vec::new();
+    while let Some(taken) = tally.take_in_order(&mut order, 30) {
+        let Rows { calls, last } = taken.rows();
+        assert!(last.is_sorted_by_key(|used| &used.key), "a batch is in order, too");
+        keys.push(calls.iter().filter_map(|row| row.key.as_ref()).count());
+        let numbers = last.iter().map(|used| usize::from(used.digest.as_bytes()[0]));
+        let begin: usize = keys.iter().rev().skip(1).sum();
+        let expected = if begin < 100 { begin..begin + last.len() } else { 200..201 };
+        assert_eq!(numbers.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+    assert_eq!(keys, [30, 30, 30, 10, 1]);
+    assert!(tally.is_empty());
+}

@@ -191,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn what_anybody_may_cause_at_will_is_a_line_where_it_is_asked_for_alone() {
+        let of = |level: &str| {
+            logged(level, LogFormat::Text, || {
+                tracing::warn!(target: "h2::proto::streams::recv", "a flood");
+                tracing::error!(target: "h2::proto", "a fault");
+            })
+        };
+        for usual in ["warn", "info", "keyward=debug,info"] {
+            assert!(!of(usual).contains("a flood") && of(usual).contains("a fault"), "{usual}");
+        }
+        for more in ["debug", "trace", "info,h2=warn", "h2::proto=info"] {
+            assert!(of(more).contains("a flood"), "{more}");
+        }
+        assert!(!of("off").contains("a fault"));
+    }
+
+    #[test]
     fn json_is_one_object_per_line() {
         let text = logged("info", LogFormat::Json, || {
             tracing::info!(count = 3, "ours");

@@ -11,6 +11,7 @@ mod front;
 mod granted;
 mod greeting;
 mod http2;
+mod oldest;
 mod seldom;
 
 use std::convert::Infallible;
@@ -38,6 +39,7 @@ use connection::Connections;
 use front::Fronts;
 use greeting::Greeting;
 pub use http2::Received;
+pub use oldest::Oldest;
 
 /// The address at the other end of the connection that a request came by, among the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +155,8 @@ impl Connected {
 /// What becomes of a connection that is one too many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Crowd {
-    /// It is closed: those that are there have work to do.
+    /// It is closed: those that are there have work to do. But one that has not begun has none: the oldest of these is
+    /// closed in its place, if there is one.
     #[default]
     NewestIsTurnedAway,
     /// The oldest is closed in its place: none that is there has work for long.

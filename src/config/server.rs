@@ -16,7 +16,8 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Threads that serve connections; 0 stands for one per available core. See [`ServerSettings::front_threads`].
     pub front_threads: usize,
-    /// Connections open at once in the process; one more is closed as soon as it is accepted.
+    /// Connections open at once in the process; one more is closed as soon as it is accepted, or in its place the oldest
+    /// that has not begun.
     pub max_connections: usize,
     /// Calls in flight at once on one connection at most (HTTP/2 `SETTINGS_MAX_CONCURRENT_STREAMS`).
     pub max_concurrent_streams: u32,

@@ -23,7 +23,7 @@
 //! | usual | `Introspect`, and methods that do not exist | [`EdgeLimits::max_in_flight`] |
 //! | admin | `KeyAdmin` | as many |
 //! | stream of questions | `StreamIntrospect`: as long as its caller likes | [`QUESTION_STREAMS_MAX`] |
-//! | check | `Health/Check`: short, and open to everybody | 1,000 |
+//! | check | `Health/Check`: short, and open to everybody; one more takes the place of the oldest | 1,000 |
 //! | open stream | reflection: as long as clients like, and open to everybody | [`OPEN_STREAMS_MAX`] |
 //! | watch | `Health/Watch`: the same; one too many is answered UNIMPLEMENTED, by which clients do without | [`WATCHES_MAX`] |
 

@@ -14,12 +14,28 @@ use crate::telemetry::context::current;
 /// where they are; and what became of a change of the level, which else nobody would learn.
 const KEPT: [&str; 2] = ["keyward::checkpoints", "keyward::logging::level"];
 
+/// Who warns of each connection that it ends as a flood, as anybody may cause at will. It says so where more is wanted than
+/// usual, or where it is named.
+const LOUD: &str = "h2";
+
+/// What these let through, but of who is loud errors alone.
+fn quieted(targets: Targets) -> Targets {
+    let is_named = targets.iter().any(|(name, _)| name.split("::").next() == Some(LOUD));
+    let is_usual = targets.would_enable(LOUD, &tracing::Level::WARN)
+        && !targets.would_enable(LOUD, &tracing::Level::DEBUG);
+    match is_usual && !is_named {
+        true => targets.with_target(LOUD, LevelFilter::ERROR),
+        false => targets,
+    }
+}
+
 /// Lets events through that were chosen. Spans are for traces: no line tells of them.
 pub(super) struct Chosen(Targets);
 
 impl Chosen {
     /// What these let through, and what is kept always.
     pub(super) fn new(targets: Targets) -> Self {
+        let targets = quieted(targets);
         let keep = |targets: Targets, kept: &str| targets.with_target(kept, LevelFilter::INFO);
         // More where more is wanted.
         let is_more = |kept: &&str| !targets.would_enable(kept, &tracing::Level::INFO);

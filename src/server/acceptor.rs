@@ -1,21 +1,23 @@
 //! Accepts connections and hands them out.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::Crowd;
 use super::seldom::Seldom;
+use super::{Crowd, Oldest};
 use crate::measure::{Gauge, Present};
 
 /// How long accepting rests when the system refuses, for want of descriptors above all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Which part of all places those may have that have not begun, before the oldest of them must make room.
+const BEGINNING_PART: u64 = 16;
 
 /// How long a new connection waits for the room of the oldest, which is told to end at once.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
@@ -29,8 +31,12 @@ pub(super) struct Accepted {
     pub(super) place: OwnedSemaphorePermit,
     /// One of those that are open.
     pub(super) present: Present,
-    /// Cancelled when it must make room for another.
+    /// Cancelled when it must make room for another, which it must no longer once this is dropped.
     pub(super) ousted: Arc<CancellationToken>,
+    /// One of those that have not begun, until this is dropped.
+    pub(super) beginning: Present,
+    /// Who must make room.
+    pub(super) crowd: Crowd,
 }
 
 /// Accepts connections for the front threads, in turn.
@@ -43,9 +49,11 @@ pub(super) struct Acceptor {
     turned_away: Seldom,
     accept_failed: Seldom,
     crowd: Crowd,
-    max_connections: usize,
-    /// Those that may be open, the oldest first, where it is the one to go.
-    oldest: VecDeque<Weak<CancellationToken>>,
+    /// Those that may have to go.
+    oldest: Oldest,
+    /// Those that have not begun.
+    beginning: Gauge,
+    max_connections: u64,
 }
 
 impl Acceptor {
@@ -57,8 +65,9 @@ impl Acceptor {
     ) -> Self {
         Self {
             crowd,
-            max_connections,
-            oldest: VecDeque::new(),
+            oldest: Oldest::new(max_connections),
+            beginning: Gauge::default(),
+            max_connections: u64::try_from(max_connections).unwrap_or(u64::MAX),
             open,
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             queues,
@@ -93,40 +102,32 @@ impl Acceptor {
     /// A place for one more. None: there is none.
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
         let free = Arc::clone(&self.places).try_acquire_owned().ok();
-        match self.crowd {
-            Crowd::NewestIsTurnedAway => free,
-            Crowd::OldestLeaves if free.is_some() => free,
-            Crowd::OldestLeaves => {
-                while let Some(oldest) = self.oldest.pop_front() {
-                    if let Some(oldest) = oldest.upgrade() {
-                        oldest.cancel();
-                        break;
-                    }
-                }
-                let waiting = Arc::clone(&self.places).acquire_owned();
-                tokio::time::timeout(ROOM_WITHIN, waiting).await.ok()?.ok()
-            }
+        if free.is_some() {
+            return free;
         }
+        let is_due = self.crowd == Crowd::OldestLeaves || self.too_many_are_beginning();
+        let is_ousted = is_due && self.oldest.oust();
+        if !is_ousted && self.crowd == Crowd::NewestIsTurnedAway {
+            return None;
+        }
+        let waiting = Arc::clone(&self.places).acquire_owned();
+        tokio::time::timeout(ROOM_WITHIN, waiting).await.ok()?.ok()
     }
 
-    /// Takes note of a connection, among those that are open.
-    fn note(&mut self, connection: &Arc<CancellationToken>) {
-        if self.crowd == Crowd::OldestLeaves {
-            if self.oldest.len() >= 2 * self.max_connections {
-                self.oldest.retain(|one| one.strong_count() > 0);
-            }
-            self.oldest.push_back(Arc::downgrade(connection));
-        }
+    /// Whether those that have not begun have more places than a crowd that begins in time. Fewer are left alone: where
+    /// each that comes ousted the one before it, none would ever have begun.
+    fn too_many_are_beginning(&self) -> bool {
+        self.beginning.read().saturating_mul(BEGINNING_PART) >= self.max_connections
     }
 
     /// Hands the connection to the next front thread that has room. An error closes it and says why.
     async fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<(), &'static str> {
         let place = self.place().await.ok_or("server.max_connections are open")?;
         let stream = ready_to_move(stream).map_err(|_| "the connection broke at once")?;
-        let ousted = Arc::new(CancellationToken::new());
-        self.note(&ousted);
+        let (ousted, beginning) = (self.oldest.enter(), self.beginning.enter());
         let present = self.open.enter();
-        let mut accepted = Accepted { stream, peer, place, present, ousted };
+        let mut accepted =
+            Accepted { stream, peer, place, present, ousted, beginning, crowd: self.crowd };
         for _ in 0..self.queues.len() {
             self.next = (self.next + 1) % self.queues.len();
             let Some(queue) = self.queues.get(self.next) else {

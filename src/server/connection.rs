@@ -19,7 +19,7 @@ use super::calls::Calls;
 use super::granted::Granted;
 use super::greeting::{Greeting, greet};
 use super::http2::{Http2, Pace};
-use super::{Connected, Serves};
+use super::{Connected, Crowd, Serves};
 use crate::config::ServerSettings;
 use crate::domain::identity::Presented;
 use crate::measure::Gauge;
@@ -120,9 +120,21 @@ impl Connections {
 
     /// Serves one connection to its end. After `stop`, when it is old, and when no authority vouches for its client any
     /// more, it takes no more calls (GOAWAY), and ends with the last one in flight, whether or not the client reads.
-    /// Where it is to make room for another it ends at once.
+    /// Where it is to make room for another it ends at once; where only those must that have not begun, it no longer
+    /// must once it has.
     pub(super) async fn serve<S: Serves>(self, accepted: Accepted, service: S) {
-        let Accepted { stream, peer, place: _until_the_end, present: _so_long, ousted } = accepted;
+        let Accepted { stream, peer, place, present, ousted, beginning, crowd } = accepted;
+        let _until_the_end = (place, present);
+        // As who leaves a ping unanswered.
+        let patience = self.settings.keepalive_interval() + self.settings.keepalive_timeout();
+        let told_to_go = CancellationToken::clone(&ousted);
+        let begun = move || {
+            drop(beginning);
+            match crowd {
+                Crowd::NewestIsTurnedAway => None,
+                Crowd::OldestLeaves => Some(ousted),
+            }
+        };
         let serving = async {
             // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
             if self.greeting.is_encrypted() {
@@ -133,19 +145,21 @@ impl Connections {
                         presented,
                         withdrawn: Box::pin(async move { vouched.withdrawn().await }),
                     });
-                    Ok((greet(stream).await?, shown))
+                    Ok((greet(stream, patience).await?, shown))
                 };
                 if let Some((io, shown)) = self.in_time(peer, greeted).await {
+                    let _may_go = begun();
                     self.serve_calls(io, peer, shown, service).await;
                 }
             } else {
-                let greeted = async { greet(TcpStream::from_std(stream)?).await };
+                let greeted = async { greet(TcpStream::from_std(stream)?, patience).await };
                 if let Some(io) = self.in_time(peer, greeted).await {
+                    let _may_go = begun();
                     self.serve_calls(io, peer, None, service).await;
                 }
             }
         };
-        if ousted.run_until_cancelled(serving).await.is_none() {
+        if told_to_go.run_until_cancelled(serving).await.is_none() {
             tracing::debug!(%peer, "connection made room for another");
         }
     }

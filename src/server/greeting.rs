@@ -5,13 +5,14 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-    time::Instant,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::{Sleep, sleep};
 
 use super::seldom::Seldom;
 use crate::tls::{Encrypted, Handshakes};
@@ -99,20 +100,45 @@ async fn woken() {
     .await;
 }
 
-/// Reads the preface, which h2 would wait for without end. It is put back for h2 to read.
-pub(super) async fn greet<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Greeted<S>> {
+/// Reads the preface, which h2 would wait for without end. It is put back for h2 to read. Whoever then takes nothing
+/// of what is written for so long is hung up on.
+pub(super) async fn greet<S>(mut stream: S, patience: Duration) -> io::Result<Greeted<S>>
+where
+    S: AsyncRead + Unpin,
+{
     let mut preface = *PREFACE;
     stream.read_exact(&mut preface).await?;
     if preface != *PREFACE {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "no HTTP/2 preface"));
     }
-    Ok(Greeted { unread: PREFACE, stream })
+    Ok(Greeted { unread: PREFACE, stream, patience, stuck: None })
 }
 
 /// A connection whose preface is still to be read.
 pub(super) struct Greeted<S> {
     unread: &'static [u8],
     stream: S,
+    patience: Duration,
+    /// When who takes nothing is hung up on. None: it takes what is written.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Greeted<S> {
+    /// What became of writing. What h2 does when a connection ends waits for room to write, without end.
+    fn in_time<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stuck.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
@@ -139,15 +165,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(written, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let written = Pin::new(&mut self.stream).poll_flush(context);
+        self.in_time(written, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let written = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.in_time(written, context)
     }
 }
 
@@ -155,13 +184,36 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 mod tests {
     #![expect(clippy::unwrap_used, clippy::string_slice, reason = "tests")]
 
+    use tokio::{io::AsyncWriteExt as _, time::Instant as Moment};
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(7);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_hung_up_on_and_who_takes_something_is_not() {
+        let (mut client, server) = tokio::io::duplex(64);
+        client.write_all(PREFACE).await.unwrap();
+        let mut greeted = greet(server, PATIENCE).await.unwrap();
+        // One byte each time, shortly before its patience ends.
+        let taking = async {
+            for _ in 0..10 {
+                sleep(PATIENCE - Duration::from_millis(2)).await;
+                client.read_u8().await.unwrap();
+            }
+        };
+        let begun = Moment::now();
+        let (written, ()) = tokio::join!(greeted.write_all(&[0; 128]), taking);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let passed = begun.elapsed();
+        assert!(passed > 10 * PATIENCE && passed < 12 * PATIENCE, "{passed:?}");
+    }
 
     #[tokio::test]
     async fn all_that_came_is_read_in_pieces_of_any_size() {
         for size in [1, 7, 24, 64] {
             let sent = [PREFACE.as_slice(), b"and more"].concat();
-            let mut greeted = greet(&*sent).await.unwrap();
+            let mut greeted = greet(&*sent, PATIENCE).await.unwrap();
             let (mut read, mut piece) = (Vec::new(), vec![0; size]);
             loop {
                 match greeted.read(&mut piece).await.unwrap() {
@@ -229,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn who_says_something_else_first_is_refused() {
         for sent in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"PRI * HTTP/2.0", b""] {
-            assert!(greet(sent).await.is_err());
+            assert!(greet(sent, PATIENCE).await.is_err());
         }
     }
 }

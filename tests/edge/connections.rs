@@ -44,6 +44,36 @@ async fn one_connection_too_many_is_closed_at_once() {
 }
 
 #[tokio::test]
+async fn who_has_not_begun_makes_room_only_where_many_have_not() {
+    let server = start(|settings| {
+        settings.max_connections = 32;
+        settings.handshake_timeout_ms = NEVER_MS;
+    })
+    .await;
+    let mut open = Vec::new();
+    for _ in 0..30 {
+        let client = server.client().await;
+        client.call(CHECK, EMPTY_MESSAGE).await;
+        open.push(client);
+    }
+    let silent = async || TcpStream::connect(server.address).await.unwrap();
+    let mut first = silent().await;
+    let mut second = silent().await;
+    // Two are a sixteenth: the older of them goes.
+    let late = server.client().await;
+    assert_eq!(late.call(CHECK, EMPTY_MESSAGE).await.code(), Status::ok("").code());
+    assert_eq!(tokio::time::timeout(LONG, first.read(&mut [0])).await.unwrap().unwrap(), 0);
+    // One is left alone, however many come.
+    for _ in 0..3 {
+        is_closed_after(server.address, b"").await;
+    }
+    second.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut settings = [0; 9];
+    tokio::time::timeout(LONG, second.read_exact(&mut settings)).await.unwrap().unwrap();
+    assert_eq!(settings[3], 4, "it is served");
+}
+
+#[tokio::test]
 async fn connections_are_handed_to_the_front_threads_in_turn() {
     let mut server = start(|settings| settings.front_threads = 3).await;
     let mut threads = BTreeSet::new();

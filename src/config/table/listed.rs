@@ -20,7 +20,7 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "server.max_connections",
         1..=1_000_000,
-        "Connections open at once; one more is closed as soon as it is accepted.",
+        "Connections open at once; one more is closed as soon as it is accepted, or in its place the oldest that has not begun.",
         |s| s.server.max_connections as u64,
     ),
     number(

@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use super::at_once::{Begun, Lacking};
-use super::places::{Kind, Place, Places};
+use super::places::{CHECKS_MAX, Kind, Place, Places, too_many_in_flight};
 use super::watch::{Watch, Watched};
 use super::{Ends, Parts, READ_WITHIN, StreamTerms, body, deadline, ending, protocol};
 use crate::grpc::authenticate::Remembered;
@@ -148,12 +148,17 @@ impl<B: Read> Future for Answering<B> {
 
 /// Answers a call at once, or begins to.
 fn begin<B: Read>(
-    (Line(wire), request, arrived): (Line, Request<B>, Instant),
+    (Line(wire), mut request, arrived): (Line, Request<B>, Instant),
     context: &mut Context<'_>,
 ) -> (Arc<Wire>, Begun<B>) {
     if let Some(response) = protocol::refuse(&request) {
         drop(wire.edge.rests.of(request));
         return (wire, Begun::Answered(response));
+    }
+    // A method is named byte for byte (gRPC over HTTP/2, "Path"): with a query it is another, and there is none. Whoever
+    // judges calls by their path before they come here must see what is served.
+    if request.uri().query().is_some() {
+        *request.uri_mut() = Uri::default();
     }
     let (kind, now) = (Kind::of(request.uri().path()), Instant::now());
     let watched = {
@@ -222,7 +227,8 @@ impl Wire {
         }
         request.extensions_mut().insert(Ends(ends));
         let end = match kind {
-            Kind::Usual | Kind::Admin | Kind::Check => Cut::At(ends),
+            Kind::Usual | Kind::Admin => Cut::At(ends),
+            Kind::Check => left_open(ends, place.goes()),
             Kind::OpenStream | Kind::Watch => unread(self.stop()),
             Kind::QuestionStream => {
                 let (stop, over) = (self.stop(), CancellationToken::new());
@@ -232,10 +238,19 @@ impl Wire {
             }
         };
         let answer = AssertUnwindSafe(self.ask(kind, request)).catch_unwind();
-        let response = match tokio::time::timeout(left, answer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => return Answered::refused(panicked().into_http()),
-            Err(_) => return Answered::refused(deadline::exceeded(deadline).into_http()),
+        let answer = tokio::time::timeout(left, answer);
+        let answered = match place.goes() {
+            None => Some(answer.await),
+            Some(goes) => goes.run_until_cancelled_owned(answer).await,
+        };
+        let response = match answered {
+            Some(Ok(Ok(response))) => response,
+            Some(Ok(Err(_))) => return Answered::refused(panicked().into_http()),
+            Some(Err(_)) => return Answered::refused(deadline::exceeded(deadline).into_http()),
+            None => {
+                self.calls().count_refused(kind as usize);
+                return Answered::refused(too_many_in_flight(CHECKS_MAX).into_http());
+            }
         };
         cut(end);
         Answered { response, place: Some(place) }
@@ -274,6 +289,14 @@ impl Answered {
     const fn refused(response: Response<Body>) -> Self {
         Self { response, place: None }
     }
+}
+
+/// The end of a check whose answer nobody takes: at its deadline, or where another needs its place.
+fn left_open(ends: Instant, goes: Option<CancellationToken>) -> Cut {
+    let Some(goes) = goes else { return Cut::At(ends) };
+    Cut::When(Box::pin(async move {
+        let _ = tokio::time::timeout_at(ends.into(), goes.cancelled()).await;
+    }))
 }
 
 /// The end of a stream that is over with this, whether or not its caller reads that.

@@ -3,16 +3,18 @@
 //! Whoever reaches the port may ask for health and for reflection. Such calls have places of their own, or strangers
 //! could take those of all others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::{
     grpc::status::{info, with_details},
     measure::KINDS,
     proto::ErrorReason,
+    server::Oldest,
 };
 
 /// Streams of reflection in flight at once, which need no caller. Each lasts as long as its client likes.
@@ -25,9 +27,9 @@ pub const WATCHES_MAX: usize = 10_000;
 /// Streams of questions in flight at once. Each lasts as long as its caller likes, and takes no place of a call.
 pub const QUESTION_STREAMS_MAX: usize = 1_000;
 
-/// Checks of health in flight at once. Many more than anybody needs: a stranger who takes them all has the server
-/// thought ill.
-const CHECKS_MAX: usize = 1_000;
+/// Checks of health in flight at once. Many more than anybody needs; one more takes the place of the oldest, which waits
+/// for its client: else a stranger who leaves so many open would have the server thought ill.
+pub(super) const CHECKS_MAX: usize = 1_000;
 
 /// When a caller should try again that met TOO_MANY_IN_FLIGHT: most calls take less.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -74,6 +76,8 @@ pub(super) struct Places {
     admin: Bounded,
     question_streams: Bounded,
     checks: Bounded,
+    /// Checks that may have to go.
+    oldest_checks: Mutex<Oldest>,
     open_streams: Bounded,
     watches: Bounded,
 }
@@ -86,6 +90,7 @@ impl Places {
             admin: Bounded::new(max_in_flight),
             question_streams: Bounded::new(QUESTION_STREAMS_MAX),
             checks: Bounded::new(CHECKS_MAX),
+            oldest_checks: Mutex::new(Oldest::new(CHECKS_MAX)),
             open_streams: Bounded::new(OPEN_STREAMS_MAX),
             watches: Bounded::new(WATCHES_MAX),
         }
@@ -104,7 +109,7 @@ impl Places {
 
     /// How many places are taken, in the order of [`KINDS`].
     pub(super) fn taken(&self) -> [u64; KINDS.len()] {
-        let Self { usual, admin, question_streams, checks, open_streams, watches } = self;
+        let Self { usual, admin, question_streams, checks, open_streams, watches, .. } = self;
         [usual, admin, question_streams, checks, open_streams, watches].map(Bounded::taken)
     }
 }
@@ -129,6 +134,11 @@ impl Bounded {
         let one_more = |taken: usize| (taken < self.max).then(|| taken + 1);
         self.taken.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
+
+    /// Takes one also where there is none, for one that will be free at once.
+    fn take_all_the_same(&self) {
+        self.taken.fetch_add(1, Relaxed);
+    }
 }
 
 /// The place of a call among those of its kind, until it is dropped.
@@ -138,6 +148,8 @@ pub(super) struct Place<W: AsRef<Places>> {
     /// all threads but that of the count.
     of: Arc<W>,
     kind: Kind,
+    /// By which a check is told to go.
+    goes: Option<Arc<CancellationToken>>,
 }
 
 impl<W: AsRef<Places>> Place<W> {
@@ -145,18 +157,41 @@ impl<W: AsRef<Places>> Place<W> {
     ///
     /// # Errors
     ///
-    /// RESOURCE_EXHAUSTED when all places for its kind are taken; of watches UNIMPLEMENTED, by which clients do without
+    /// RESOURCE_EXHAUSTED when all places for its kind are taken, but never of checks, the oldest of which goes; of watches UNIMPLEMENTED, by which clients do without
     /// one. At any other status they would call a server ill that is well, so that a stranger who takes all places
     /// could turn everybody away (gRPC's `doc/health-checking.md`, "Client Behavior").
     pub(super) fn take(of: &Arc<W>, kind: Kind) -> Result<Self, Status> {
         let places = W::as_ref(of).of(kind);
+        if kind == Kind::Check {
+            return Ok(Self::of_check(of));
+        }
         if places.take() {
-            return Ok(Self { of: Arc::clone(of), kind });
+            return Ok(Self { of: Arc::clone(of), kind, goes: None });
         }
         Err(match kind {
             Kind::Watch => do_without(WATCHES_MAX),
             _ => too_many_in_flight(places.max),
         })
+    }
+}
+
+impl<W: AsRef<Places>> Place<W> {
+    /// That of a check, which there always is.
+    fn of_check(of: &Arc<W>) -> Self {
+        let places: &Places = W::as_ref(of);
+        let mut oldest = places.oldest_checks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !places.checks.take() {
+            oldest.oust();
+            places.checks.take_all_the_same();
+        }
+        let goes = Some(oldest.enter());
+        drop(oldest);
+        Self { of: Arc::clone(of), kind: Kind::Check, goes }
+    }
+
+    /// Cancelled when the call must go for another. None: it never must.
+    pub(super) fn goes(&self) -> Option<CancellationToken> {
+        self.goes.as_ref().map(|goes| CancellationToken::clone(goes))
     }
 }
 
@@ -246,6 +281,21 @@ mod tests {
         }
         drop(taken);
         assert!(Place::take(&places, Kind::Watch).is_ok());
+    }
+
+    #[test]
+    fn a_check_too_many_takes_the_place_of_the_oldest() {
+        let places = Arc::new(Places::new(1));
+        let take = || Place::take(&places, Kind::Check).unwrap();
+        let mut taken: Vec<_> = (0..CHECKS_MAX).map(|_| take()).collect();
+        let is_to_go = |place: &Place<Places>| place.goes().unwrap().is_cancelled();
+        assert!(!taken.iter().any(is_to_go));
+        taken.push(take());
+        let going: Vec<_> = taken.iter().map(is_to_go).collect();
+        assert_eq!(going.iter().position(|goes| *goes), Some(0));
+        assert_eq!(going.iter().filter(|goes| **goes).count(), 1);
+        drop(taken);
+        assert_eq!(places.checks.taken(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ const GRPC: &[u8] = b"application/grpc";
 
 /// Refuses what no gRPC client sends, with a status of HTTP: the sender would not read one of gRPC.
 /// 405 unless POST; 415 unless `application/grpc`, alone, with `+proto` or with parameters (gRPC over HTTP/2,
-/// "Requests").
+/// "Requests"), and said once.
 pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     if request.method() != Method::POST {
         return Some(refusal(StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, "POST"))));
@@ -20,11 +20,9 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(rest) =
-        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(GRPC))
-    else {
-        return false;
-    };
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+    let Some(rest) = kind.as_bytes().strip_prefix(GRPC) else { return false };
     let rest = rest.strip_prefix(b"+proto").unwrap_or(rest);
     matches!(rest.trim_ascii_start().first(), None | Some(b';'))
 }
@@ -68,5 +66,10 @@ mod tests {
             check_type(value, false);
         }
         assert!(!is_grpc(&HeaderMap::new()));
+        let grpc = (CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut twice = HeaderMap::from_iter([grpc.clone()]);
+        assert!(is_grpc(&twice));
+        twice.append(grpc.0, grpc.1);
+        assert!(!is_grpc(&twice));
     }
 }

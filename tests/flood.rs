@@ -13,6 +13,7 @@ mod caller;
 #[path = "flood/gone.rs"]
 mod gone;
 #[path = "flood/parts.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod parts;
 #[path = "kill/random.rs"]
 mod random;

@@ -108,6 +108,8 @@ impl Admin {
         let Some(earlier) = self.remembered(caller, intent).await? else { return Ok(None) };
         let name = earlier.subject.parse::<KeyName>();
         let name = name.map_err(|_| AdminError::not_found(&earlier.subject))?;
+        // The caller may reach less by now than when it made the key.
+        caller.reach(WRITE, &name)?;
         let record = self.key_now(&name).await?;
         self.dated(record).await.map(unissued).map(Some)
     }

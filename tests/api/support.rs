@@ -5,7 +5,7 @@
 
 #[path = "../postgres/database.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
-mod fresh;
+pub(crate) mod fresh;
 
 use std::{
     collections::BTreeMap,
@@ -87,6 +87,12 @@ impl Server {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let on = std::env::var("KEYWARD_TEST_API_ON");
+        Self::start_on(on.is_ok_and(|kind| kind == "postgres"), change).await
+    }
+
+    /// On a database of PostgreSQL, or on a file.
+    pub(crate) async fn start_on(is_postgres: bool, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.database.path = directory.path().join("keyward.db");
@@ -97,7 +103,7 @@ impl Server {
         // A key that is used must not change while a test looks at it.
         settings.usage.flush_interval_ms = HOUR_MS;
         let mut database = None;
-        if std::env::var("KEYWARD_TEST_API_ON").is_ok_and(|kind| kind == "postgres") {
+        if is_postgres {
             let fresh = Fresh::new().await;
             settings.database =
                 DatabaseSettings { migrate_on_start: MigrateOnStart::Always, ..fresh.settings() };
@@ -136,12 +142,7 @@ impl Server {
 
     /// The clients of whoever sends this secret; None sends no credentials at all.
     pub(crate) async fn caller_with(&self, secret: Option<&str>) -> Caller {
-        let bearer = Bearer(secret.map(|secret| format!("Bearer {secret}").parse().unwrap()));
-        let channel = self.channel().await;
-        Caller {
-            admin: KeyAdminClient::with_interceptor(channel.clone(), bearer.clone()),
-            introspect: IntrospectClient::with_interceptor(channel, bearer),
-        }
+        Caller::on(self.channel().await, secret)
     }
 
     /// The caller that may do everything.
@@ -174,6 +175,15 @@ impl Server {
 }
 
 impl Caller {
+    /// Whoever sends this secret, over this connection.
+    pub(crate) fn on(channel: Channel, secret: Option<&str>) -> Self {
+        let bearer = Bearer(secret.map(|secret| format!("Bearer {secret}").parse().unwrap()));
+        Self {
+            admin: KeyAdminClient::with_interceptor(channel.clone(), bearer.clone()),
+            introspect: IntrospectClient::with_interceptor(channel, bearer),
+        }
+    }
+
     pub(crate) async fn create_policy(&mut self, id: &str, policy: proto::Policy) -> proto::Policy {
         let request = proto::CreatePolicyRequest {
             policy_id: id.to_owned(),

@@ -57,7 +57,7 @@ pub(crate) fn framed(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8
 
 pub(crate) struct Frame {
     pub(crate) kind: u8,
-    flags: u8,
+    pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
 }

@@ -38,23 +38,37 @@ use keyward::{
 };
 use ring::rand::SystemRandom;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 /// How long a back is given to end, which it does at once.
 const END: Duration = Duration::from_secs(10);
 
-/// A store that counts how often it is asked, and may know one key by heart.
+/// A store that counts how often it is asked, may know one key by heart, and may keep its
+/// answers to itself for a while.
 pub(crate) struct Counting {
     store: Arc<Store>,
     asked: AtomicUsize,
+    /// How many answers were ever kept back.
+    held: AtomicUsize,
+    holds: watch::Sender<bool>,
     by_heart: Mutex<Option<(Digest, Arc<LiveKey>)>>,
 }
 
 impl Counting {
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// How many answers it ever kept back.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    /// From now on it keeps back what it has read, or gives it away.
+    pub(crate) fn hold(&self, holds: bool) {
+        self.holds.send_replace(holds);
     }
 }
 
@@ -69,7 +83,14 @@ impl FindKey for Counting {
             return Ok(by_heart);
         }
         self.asked.fetch_add(1, Ordering::SeqCst);
-        self.store.find_key(digest).await
+        let found = self.store.find_key(digest).await;
+        let mut holds = self.holds.subscribe();
+        if *holds.borrow() {
+            self.held.fetch_add(1, Ordering::SeqCst);
+        }
+        // The sender is this value's own.
+        let _ = holds.wait_for(|holds| !holds).await;
+        found
     }
 }
 
@@ -154,6 +175,8 @@ impl Parts {
         let keys = Arc::new(Counting {
             store: Arc::clone(&store),
             asked: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            holds: watch::Sender::default(),
             by_heart: Mutex::new(None),
         });
         let coherence: Arc<dyn Coherence> = if is_cached { owner } else { Arc::new(Nothing) };

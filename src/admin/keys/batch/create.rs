@@ -182,9 +182,13 @@ impl Admin {
         let events = self.records.events(&EventQuery::default(), &page).await?;
         let id = |subject: &str| {
             let name = subject.parse::<KeyName>();
-            name.map(|name| name.key).map_err(|_| AdminError::NotFound(subject.to_owned()))
+            let name = name.map_err(|_| AdminError::NotFound(subject.to_owned()))?;
+            // The caller may reach less by now than when it made the key.
+            caller.reach(WRITE, &name)?;
+            Ok(name.key)
         };
-        let ids: Result<Vec<Id>, _> = events.iter().map(|event| id(&event.deed.subject)).collect();
+        let ids: Result<Vec<Id>, AdminError> =
+            events.iter().map(|event| id(&event.deed.subject)).collect();
         let keys = self.keys_now(parent, &ids?, "requests").await?;
         let due_after = self.site(parent).await?.due_after();
         Ok(Some(keys.into_iter().map(|key| unissued(key.due_after(due_after))).collect()))

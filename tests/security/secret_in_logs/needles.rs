@@ -1,0 +1,4 @@
+//! What is looked for.
+
+#[path = "../../canary/needles.rs"]
+pub(crate) mod needles;

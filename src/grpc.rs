@@ -5,6 +5,7 @@ mod convert;
 pub mod introspect;
 pub mod key_admin;
 pub mod layers;
+mod needed;
 pub mod quick;
 pub mod sparing;
 mod status;

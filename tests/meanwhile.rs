@@ -8,6 +8,8 @@ mod asked;
 mod awaited;
 #[path = "meanwhile/between.rs"]
 mod between;
+#[path = "meanwhile/callers.rs"]
+mod callers;
 #[path = "meanwhile/owners.rs"]
 mod owners;
 

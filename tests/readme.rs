@@ -3,7 +3,11 @@
 //! With `KEYWARD_TEST_README=write` the tables that are the program's are written into it instead of compared:
 //! `.ci/chart --write` does so before it derives the chart's schema from them.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+#[path = "authorization/rows.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod rows;
 
 use std::{env, fs};
 
@@ -37,14 +41,16 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
 fn the_tables_are_the_programs() {
     let settings = with_table(README, "settings", &keyward::config::markdown());
     let both = with_table(&settings, "metrics", &keyward::telemetry::markdown());
+    // What `cargo test --test authorization` tries, each cell.
+    let all = with_table(&both, "callers", &rows::markdown());
     if env::var("KEYWARD_TEST_README").is_ok_and(|value| value == "write") {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        fs::write(path, &both).expect("the README can be written");
+        fs::write(path, &all).expect("the README can be written");
         return;
     }
-    let old = README.lines().zip(both.lines()).find(|(old, new)| old != new);
+    let old = README.lines().zip(all.lines()).find(|(old, new)| old != new);
     assert_eq!(old, None, "run `.ci/chart --write`");
-    assert_eq!(README, both, "run `.ci/chart --write`");
+    assert_eq!(README, all, "run `.ci/chart --write`");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod calls;
 #[path = "replicas/changing.rs"]
 mod changing;
 #[path = "replicas/cluster.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod cluster;
 #[path = "replicas/faults.rs"]
 mod faults;
@@ -51,6 +52,8 @@ mod report;
 mod run;
 #[path = "replicas/tally.rs"]
 mod tally;
+#[path = "replicas/until.rs"]
+mod until;
 #[path = "replicas/wire.rs"]
 mod wire;
 #[path = "replicas/world.rs"]

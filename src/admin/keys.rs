@@ -99,7 +99,7 @@ impl Admin {
     }
 
     /// The key that the caller's earlier request of this id made, if there was one, as it
-    /// is now and without its secret.
+    /// is now and without its secret. The caller may reach less by now.
     async fn repeated(
         &self,
         caller: &Caller,

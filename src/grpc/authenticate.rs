@@ -1,5 +1,5 @@
-//! Who calls: every RPC of both services is behind this, before anything is told of the message
-//! (AIP-211).
+//! Who calls, and whether it may make the call at all: every RPC of both services is behind this, before anything is told
+//! of the message (AIP-211).
 
 use std::{
     convert::Infallible,
@@ -15,13 +15,14 @@ use subtle::ConstantTimeEq as _;
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
-use super::status::credentials_missing;
+use super::{needed::scope, status::credentials_missing};
 use crate::{
     callers::{InForce, NotKnown},
     domain::{
         caller::Caller,
         identity::{Identity, Presented},
         secret::{Digest, Secret},
+        system::SystemScope,
     },
     introspect::{Calling, Introspection, NotAuthenticated},
     server::{Connected, Peer},
@@ -94,9 +95,7 @@ where
         let knows = self.knows.clone();
         Box::pin(async move {
             let known = match Credentials::of(&request, knows) {
-                Ok(credentials) => {
-                    credentials.caller().await.map(|_| credentials).map_err(Status::from)
-                }
+                Ok(credentials) => admitted(credentials, scope(request.uri().path())).await,
                 Err(missing) => Err(missing),
             };
             match known {
@@ -108,6 +107,21 @@ where
             }
         })
     }
+}
+
+/// What the caller of a request is known by, where it may make this call at all: the scope that the call needs is asked
+/// for before anything of its message is read (AIP-211).
+async fn admitted(
+    credentials: Credentials,
+    needed: Option<SystemScope>,
+) -> Result<Credentials, Status> {
+    let caller = credentials.caller().await?;
+    if let Some(Err(refused)) = needed.map(|scope| caller.require(scope)) {
+        // It is a call all the same, which counts as a use of its key.
+        credentials.called().await?;
+        return Err(refused.into());
+    }
+    Ok(credentials)
 }
 
 /// Which secret the calls of a connection came with last, and what it is looked up by: whether this

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The variable that sets the seed of a run.
-const SEED: &str = "KEYWARD_TEST_SEED";
+pub(crate) const SEED: &str = "KEYWARD_TEST_SEED";
 
 /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 pub(crate) struct Random(u64);

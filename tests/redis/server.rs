@@ -11,6 +11,11 @@ impl Server {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// Where it keeps what it needs.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Does what the script does by this name, and gives what it says: its address, at a start.
     pub(crate) fn ctl(&self, command: &str) -> String {
         let ctl = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/redis/ctl");

@@ -22,6 +22,66 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// Longer than any replica is stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A question that is about to be sent.
+pub(crate) struct Asked {
+    key: Arc<Key>,
+    secret: Arc<Secret>,
+    view: proto::IntrospectView,
+    /// The newest change that has returned, of all that the key rests on.
+    returned: i64,
+    at: Instant,
+}
+
+impl Asked {
+    /// One that is sent after this.
+    pub(crate) fn now(key: &Arc<Key>, secret: &Arc<Secret>, view: proto::IntrospectView) -> Self {
+        let returned = key.returned();
+        let (key, secret) = (Arc::clone(key), Arc::clone(secret));
+        Self { key, secret, view, returned, at: Instant::now() }
+    }
+
+    /// As it is sent.
+    pub(crate) fn request(&self) -> proto::IntrospectRequest {
+        proto::IntrospectRequest {
+            secret: self.secret.text.clone(),
+            client_ip: CLIENT.to_owned(),
+            required_scopes: vec![SCOPE.to_owned()],
+            resource: RESOURCE.to_owned(),
+            view: self.view.into(),
+            ..Default::default()
+        }
+    }
+
+    /// Notes the answer that has just come.
+    pub(crate) fn answered(
+        self,
+        tally: &Tally,
+        replica: usize,
+        answer: &proto::IntrospectResponse,
+    ) -> proto::DenyReason {
+        let Self { key, secret, view, returned, at: asked } = self;
+        let (revision, reason) = (answer.revision, answer.reason());
+        let is_allowed = answer.decision() == proto::Decision::Allow;
+        if is_allowed != (reason == proto::DenyReason::Unspecified) {
+            tally.violation(format!("the decision is not that of its reason: {answer:?}"));
+        }
+        let answered = Instant::now();
+        let said = (view != proto::IntrospectView::Decision).then(|| said(answer));
+        tally.saw(Observation {
+            replica,
+            key,
+            secret,
+            asked,
+            answered,
+            returned,
+            revision,
+            reason,
+            said,
+        });
+        reason
+    }
+}
+
 /// Asks a replica about a key, and notes the answer. None: there was none.
 pub(crate) async fn ask(
     cluster: &Cluster,
@@ -31,38 +91,11 @@ pub(crate) async fn ask(
     secret: &Arc<Secret>,
 ) -> Option<proto::DenyReason> {
     let mut caller = cluster.caller(replica)?;
-    let request = proto::IntrospectRequest {
-        secret: secret.text.clone(),
-        client_ip: CLIENT.to_owned(),
-        required_scopes: vec![SCOPE.to_owned()],
-        resource: RESOURCE.to_owned(),
-        ..Default::default()
-    };
-    let returned = key.returned();
-    let asked = Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, caller.introspect.introspect(request)).await;
-    let answered = Instant::now();
+    let asked = Asked::now(key, secret, proto::IntrospectView::Unspecified);
+    let outcome =
+        tokio::time::timeout(PATIENCE, caller.introspect.introspect(asked.request())).await;
     let status = match outcome {
-        Ok(Ok(answer)) => {
-            let answer = answer.into_inner();
-            let (revision, reason) = (answer.revision, answer.reason());
-            let is_allowed = answer.decision() == proto::Decision::Allow;
-            if is_allowed != (reason == proto::DenyReason::Unspecified) {
-                tally.violation(format!("the decision is not that of its reason: {answer:?}"));
-            }
-            tally.saw(Observation {
-                replica,
-                key: Arc::clone(key),
-                secret: Arc::clone(secret),
-                asked,
-                answered,
-                returned,
-                revision,
-                reason,
-                said: said(&answer),
-            });
-            return Some(reason);
-        }
+        Ok(Ok(answer)) => return Some(asked.answered(tally, replica, answer.get_ref())),
         Ok(Err(status)) => status,
         Err(_) => tonic::Status::cancelled("no answer"),
     };

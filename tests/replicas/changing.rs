@@ -20,7 +20,7 @@ use crate::{
 
 /// How long a change is tried before it counts as never done.
 const TRIED_FOR: Duration = Duration::from_secs(120);
-/// How long one attempt may take where nothing is broken.
+/// The same where nothing is broken, for one attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -89,7 +89,7 @@ impl Changer {
         let is_hasty = first.is_none() && self.random.below(HASTY) == 0;
         let mut attempts = 0;
         let mut next = first;
-        let mut before = None;
+        let (mut before, mut last) = (None, String::new());
         loop {
             let place = match next.take() {
                 Some(place) => Some(place),
@@ -116,13 +116,15 @@ impl Changer {
                         self.done(kind, &reply, begun, is_timed.then(|| sent.elapsed()));
                         return Settled { reply, attempts };
                     }
-                    Ok(Err(status)) => Failure::of(&status).unwrap_or_else(|| {
-                        panic!("replica {place} answered {status:?} to {call:?}")
-                    }),
+                    Ok(Err(status)) => {
+                        last = format!("{status:?} of {place}");
+                        Failure::of(&status).unwrap_or_else(|| panic!("{last} to {call:?}"))
+                    }
                     Err(_) => Failure::Deadline,
                 };
                 let is_asked_for = failure == Failure::Disabled
                     || is_hasty && is_first && failure == Failure::Deadline;
+                self.tally.attempted(kind, failure.name());
                 self.tally.note(|figures| {
                     *figures.changed.entry(failure.name().to_owned()).or_default() += 1;
                     if was_quiet && self.tally.is_quiet() && !is_asked_for {
@@ -130,7 +132,7 @@ impl Changer {
                     }
                 });
             }
-            assert!(begun.elapsed() < TRIED_FOR, "{kind} was never done: {}", self.cluster.log());
+            assert!(begun.elapsed() < TRIED_FOR, "{kind} was never done: {last}");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -138,12 +140,15 @@ impl Changer {
     fn done(&self, kind: &str, reply: &Reply, begun: Instant, took: Option<Duration>) {
         // One event for each key.
         let count = reply.each.len().max(1) as u64;
+        self.tally.attempted(kind, "ok");
         self.tally.changes.fetch_add(count, Ordering::SeqCst);
         self.tally.note(|figures| {
             *figures.changed.entry("ok".to_owned()).or_default() += count;
             *figures.kinds.entry(kind.to_owned()).or_default() += count;
             figures.longest = figures.longest.max(begun.elapsed());
-            figures.revocations.extend(took.filter(|_| kind == "revoke"));
+            if let Some(took) = took {
+                figures.timed.entry(kind.to_owned()).or_default().push(took);
+            }
         });
     }
 
@@ -181,6 +186,7 @@ impl Changer {
     async fn created(&mut self, id: String, reply: Reply) -> Arc<Key> {
         let key = Arc::new(Key::new(&self.tenant, id, reply.secret));
         key.own.changed(reply.revision, ABLE);
+        self.tally.made.lock().unwrap().push(Arc::clone(&key));
         if key.secrets.read().unwrap().is_empty() {
             // It was told to nobody.
             self.rotate(&key, None).await;
@@ -305,7 +311,7 @@ impl Changer {
         others[self.random.below(2)]
     }
 
-    fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         let Tenant { workspace, principal, .. } = &*self.tenant;
         workspace.now().is_suspended || principal.now().is_disabled
     }

@@ -1,12 +1,13 @@
 //! Three replicas on one database, each behind a proxy of its own.
 
 use std::{
+    net::SocketAddr,
     process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, QueryResult, Statement};
 use tonic::transport::Endpoint;
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -36,6 +37,8 @@ pub(crate) struct Cluster {
     server: Mutex<Arc<Server>>,
     /// Variables of the programs beside their settings.
     variables: Vec<(String, String)>,
+    /// And those of each.
+    own: [Vec<(String, String)>; REPLICAS],
     keeper: Keeper,
 }
 
@@ -48,6 +51,15 @@ struct Replica {
 
 impl Cluster {
     pub(crate) async fn start(pace: &Pace) -> Self {
+        Self::start_with(pace, &[], Default::default()).await
+    }
+
+    /// With these settings beside those of all, and each replica with those of its own.
+    pub(crate) async fn start_with(
+        pace: &Pace,
+        more: &[(&str, &str)],
+        own: [Vec<(String, String)>; REPLICAS],
+    ) -> Self {
         let keeper = Keeper::start();
         let server = Server::start();
         let mut proxies = Vec::new();
@@ -68,14 +80,14 @@ impl Cluster {
             ("replicas.lease_ms", &lease),
             ("replicas.poll_interval_ms", &poll_interval),
         ];
-        let deployment = Deployment::new(&settings);
+        let deployment = Deployment::new(&[&settings[..], more].concat());
         let root_secret = deployment.bootstrap();
         let server = Mutex::new(Arc::new(server));
         let variables = std::env::var(MUTANT).map(|mutant| (MUTANT.to_owned(), mutant));
         let variables = variables.into_iter().collect();
         let replicas = Default::default();
         let cluster =
-            Self { replicas, proxies, deployment, root_secret, server, variables, keeper };
+            Self { replicas, proxies, deployment, root_secret, server, variables, own, keeper };
         for replica in 0..REPLICAS {
             cluster.serve(replica).await;
         }
@@ -85,7 +97,7 @@ impl Cluster {
     /// Starts a program in this place.
     pub(crate) async fn serve(&self, replica: usize) {
         let url = self.proxies[replica].through(&self.server().url);
-        let mut variables = self.variables.clone();
+        let mut variables = [&self.variables[..], &self.own[replica]].concat();
         variables.push((variable("database.url"), url));
         let serving = self.deployment.start_with(ServingStatus::Serving, &variables).await;
         // Unless its number is another's by then.
@@ -154,6 +166,13 @@ impl Cluster {
         self.leave(replica);
     }
 
+    /// The number of the process in this place, and where it tells how it is; None while there
+    /// is none.
+    pub(crate) fn running(&self, replica: usize) -> Option<(u32, SocketAddr)> {
+        let replica = self.replicas[replica].lock().unwrap();
+        replica.serving.as_ref().map(|serving| (serving.id(), serving.metrics))
+    }
+
     /// How often somebody waited for a look-up that another had begun there.
     pub(crate) fn joined(&self, replica: usize) -> u64 {
         let address = self.replicas[replica].lock().unwrap().serving.as_ref().unwrap().metrics;
@@ -219,5 +238,15 @@ impl Database {
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let row = self.0.query_one_raw(statement).await.unwrap().unwrap();
         row.try_get_by_index(0).unwrap()
+    }
+
+    /// The numbers and texts that a query yields.
+    pub(crate) async fn pairs(&self, sql: &str) -> Vec<(i64, String)> {
+        let statement = Statement::from_string(self.0.get_database_backend(), sql);
+        let rows = self.0.query_all_raw(statement).await.unwrap();
+        let pair = |row: &QueryResult| {
+            (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())
+        };
+        rows.iter().map(pair).collect()
     }
 }

@@ -31,8 +31,8 @@ pub(crate) struct Observation {
     pub(crate) returned: i64,
     pub(crate) revision: i64,
     pub(crate) reason: DenyReason,
-    /// What the answer says of the key itself.
-    pub(crate) said: Said,
+    /// What the answer says of the key itself. None: it was asked for the decision alone.
+    pub(crate) said: Option<Said>,
 }
 
 impl fmt::Debug for Observation {
@@ -131,7 +131,7 @@ pub(crate) fn fault(seen: &Observation, clocks: Clocks) -> Option<String> {
     if !is_right {
         return Some(format!("the answer is not that of its revision, {state:?}: {seen:?}"));
     }
-    let is_told = seen.said == Said::from(state.own);
+    let is_told = seen.said.is_none_or(|said| said == Said::from(state.own));
     (!is_told).then(|| format!("the key is not as of its revision, {state:?}: {seen:?}"))
 }
 

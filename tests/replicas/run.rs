@@ -20,13 +20,12 @@ use crate::{
     random::Random,
     report::Report,
     tally::Tally,
+    until::{INTERVAL, until},
     world::Tenant,
 };
 
 /// How many ask each replica.
 const ASKING: usize = 2;
-/// How often is looked whether something has come about.
-const INTERVAL: Duration = Duration::from_millis(10);
 /// How long a round may take that only waits for changes.
 const ROUND: Duration = Duration::from_secs(600);
 
@@ -51,19 +50,6 @@ struct Crowd {
     over: CancellationToken,
     asking: Vec<JoinHandle<()>>,
     changing: Vec<(JoinHandle<Changer>, bool)>,
-}
-
-/// Waits until it is so; false: it did not come about in time.
-pub(crate) async fn until(within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
-    let begun = Instant::now();
-    let mut interval = tokio::time::interval(INTERVAL);
-    while !is_so() {
-        if begun.elapsed() > within {
-            return false;
-        }
-        interval.tick().await;
-    }
-    true
 }
 
 /// How many changes the log has.

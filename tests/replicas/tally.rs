@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::history::Observation;
+use crate::{history::Observation, world::Key};
 
 /// How many violations are told of; all are counted.
 const TOLD_MAX: usize = 20;
@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     /// Answers that are still to be judged.
     pub(crate) seen: Mutex<Vec<Observation>>,
     pub(crate) answers: AtomicU64,
+    /// Every key that was made.
+    pub(crate) made: Mutex<Vec<Arc<Key>>>,
     figures: Mutex<Figures>,
 }
 
@@ -39,7 +41,10 @@ pub(crate) struct Figures {
     pub(crate) changed: BTreeMap<String, u64>,
     /// Changes that returned OK, by kind.
     pub(crate) kinds: BTreeMap<String, u64>,
-    pub(crate) revocations: Vec<Duration>,
+    /// How long changes took that were done at the first attempt while nothing was broken, by kind.
+    pub(crate) timed: BTreeMap<String, Vec<Duration>>,
+    /// Attempts at changes, by kind and answer.
+    pub(crate) attempts: BTreeMap<String, BTreeMap<String, u64>>,
     /// From the first attempt to OK.
     pub(crate) longest: Duration,
     pub(crate) violations: u64,
@@ -129,6 +134,14 @@ impl Tally {
             if figures.told.len() < TOLD_MAX {
                 figures.told.push(what);
             }
+        });
+    }
+
+    /// A change of this kind was answered so.
+    pub(crate) fn attempted(&self, kind: &str, answer: &str) {
+        self.note(|figures| {
+            let of_kind = figures.attempts.entry(kind.to_owned()).or_default();
+            *of_kind.entry(answer.to_owned()).or_default() += 1;
         });
     }
 

@@ -136,6 +136,11 @@ impl<T: Copy> Subject<T> {
         states.range(..=revision).next_back().map(|(revision, state)| (*revision, *state))
     }
 
+    /// The revisions of all changes that have returned.
+    pub(crate) fn revisions(&self) -> impl Iterator<Item = i64> + use<T> {
+        self.states.lock().unwrap().keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
     /// The newest state.
     pub(crate) fn now(&self) -> T {
         let states = self.states.lock().unwrap();

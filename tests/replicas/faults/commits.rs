@@ -12,7 +12,7 @@ use crate::{
     asking::ask,
     calls::{Call, Reply},
     proxy::Held,
-    run::until,
+    until::until,
     world::{Key, Own},
 };
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::{Effect, Fault, Place, SHOWN_WITHIN, Stage, ask_later, effect, other_than};
-use crate::{proxy::Held, run::until};
+use crate::{proxy::Held, until::until};
 
 /// How often the replica is asked while it is cut off.
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::{Effect, Place, SHOWN_WITHIN, Stage, ask_later, effect, other_than};
-use crate::{cluster::REPLICAS, run::until};
+use crate::{cluster::REPLICAS, until::until};
 
 /// A replica is stopped while keys that it knows are revoked, and asked about them: the
 /// questions wait where it will find them first when it goes on.

@@ -45,7 +45,7 @@ fn seen(key: &Arc<Key>, returned: i64, revision: i64, reason: DenyReason) -> Obs
         returned,
         revision,
         reason,
-        said: Said::from(WRITES),
+        said: Some(Said::from(WRITES)),
     }
 }
 
@@ -75,8 +75,9 @@ fn an_answer_from_an_older_state_is_found() {
         let seen = seen(&key, returned, revision, reason);
         assert_eq!(is_fault(&seen), expected, "{seen:?}");
     }
-    let said = Said { is_bound: true, ..Said::from(WRITES) };
+    let said = Some(Said { is_bound: true, ..Said::from(WRITES) });
     assert!(is_fault(&Observation { said, ..seen(&key, 4, 4, ALLOW) }));
+    assert!(!is_fault(&Observation { said: None, ..seen(&key, 4, 4, ALLOW) }));
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn a_key_works_until_its_end_and_not_after_it() {
         let secrets = RwLock::new(key.secrets.read().unwrap().clone());
         let key = Arc::new(Key { id: "k".to_owned(), own: subject, tenant, secrets });
         let asked = clocks.instant + Duration::from_secs(10);
-        let said = Said::from(own);
+        let said = Some(Said::from(own));
         let seen = Observation { asked, answered: asked, said, ..seen(&key, 4, 4, reason) };
         assert_eq!(fault(&seen, clocks).is_some(), expected, "{end:?} {seen:?}");
     }

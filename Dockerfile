@@ -2,7 +2,7 @@ FROM rust:1.94-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN cargo build --release --locked --bin keyward
-RUN .ci/image-tree target/release/keyward /image
+RUN .ci/image-tree target/release/keyward /image && .ci/sbom /image/usr/share/sbom/keyward.cdx.json /image
 
 FROM scratch
 COPY --from=build /image /

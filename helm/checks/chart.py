@@ -12,7 +12,7 @@ TOOLS = ROOT / "target/tools"
 OUTPUT = ROOT / "target/chart"
 README = (ROOT / "README.md").read_text()
 
-sys.path.insert(0, str(TOOLS / "python"))
+sys.path.insert(0, str(TOOLS / "chart"))
 import yaml  # noqa: E402  (it is among the tools)
 
 RELEASE, NAMESPACE = "k", "keys"

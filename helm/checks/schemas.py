@@ -13,7 +13,7 @@ TO = TOOLS / "schemas"
 
 
 def of_kubernetes(version):
-    source = TOOLS / f"python/kubernetes_validate/kubernetes-json-schema/v{version}-local-strict"
+    source = TOOLS / f"chart/kubernetes_validate/kubernetes-json-schema/v{version}-local-strict"
     target = TO / f"v{version}-strict"
     target.mkdir(parents=True, exist_ok=True)
     for file in source.glob("*.json"):

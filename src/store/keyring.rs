@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
     SelectExt as _, Set,
+    sea_query::{Expr, ExprTrait as _, Query},
 };
 
 use super::{
     Home, OpenError, Store,
     commit::begin,
     entity::{
-        counter,
+        counter, key,
         keyring::{ActiveModel, Entity},
         secret,
     },
@@ -40,7 +41,7 @@ impl Store {
 
     /// Notes the fingerprints of signing keys that are new to the database, and sees
     /// to it that the others are the same as ever. A version that the keyring no longer
-    /// has is a fault as long as a secret that was not replaced was signed with it: of those that
+    /// has is a fault as long as a secret of a key that was not revoked, and that was not replaced itself, was signed with it: of those that
     /// were noted, as every one is before it signs; of all, where the database has lost the note of
     /// every one. Without
     /// any secret there is nothing to hold a keyring against; but where other processes use
@@ -91,7 +92,8 @@ impl Store {
     }
 }
 
-/// A version that the keyring no longer has, and a secret that was not replaced was signed with.
+/// A version that the keyring no longer has, and a secret that was not replaced was signed with, of a key that was not
+/// revoked: of a key that is denied for ever the signing key is missed by nobody, and no rotation could replace the secret.
 /// Whoever signs has noted the version before. So no secret is looked at where the keyring has all
 /// that were noted: there may be millions, and no index of their versions. Where none was noted,
 /// the notes are lost, if anything was signed: then every secret is looked at.
@@ -107,8 +109,18 @@ async fn missing(
         (false, true) => return Ok(None),
         (false, false) => secret::Column::Version.is_in(gone),
     };
+    let secret = |column| Expr::col((secret::Entity, column));
+    let key = |column| Expr::col((key::Entity, column));
+    let of_a_live_key = Query::select()
+        .expr(Expr::val(1))
+        .from(key::Entity)
+        .and_where(key(key::Column::Workspace).eq(secret(secret::Column::Workspace)))
+        .and_where(key(key::Column::Id).eq(secret(secret::Column::Key)))
+        .and_where(key(key::Column::RevokeTime).is_null())
+        .take();
     let orphan = secret::Entity::find()
         .filter(is_gone)
+        .filter(Expr::exists(of_a_live_key))
         .filter(secret::Column::ReplacedTime.is_null())
         .one(transaction)
         .await?;

@@ -55,9 +55,7 @@ pub(crate) struct World {
 pub(crate) fn with_world<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
     let (runtime, back) = Back::start(2).unwrap();
     runtime.block_on(async {
-        let mut world = World::new(back).await;
-        world.furnish().await;
-        test(world).await;
+        test(World::furnished(back).await).await;
     });
     let _ = runtime.shutdown(WAIT);
 }
@@ -114,6 +112,13 @@ fn full() -> proto::Key {
 }
 
 impl World {
+    /// A new deployment, with all there is in it.
+    pub(crate) async fn furnished(back: Back) -> Self {
+        let mut world = Self::new(back).await;
+        world.furnish().await;
+        world
+    }
+
     async fn new(back: Back) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();

@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use crate::{
     database::Database,
     sample::{
-        acme as acme_name, change, first_page, full_key, furnish, key, key_name, new_key,
+        acme as acme_name, at, change, first_page, full_key, furnish, key, key_name, new_key,
         principal, principal_name, rev, revisions, secret, workspace,
     },
 };
@@ -170,4 +170,12 @@ pub(crate) async fn a_keyring_that_lacks_what_secrets_need_is_refused_even_where
     let refused = store.check_keyring(&keyring(1)).await.unwrap_err();
     assert!(matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"));
     store.check_keyring(&keyring(0)).await.unwrap();
+
+    // A key that was revoked is denied for ever, and needs nothing.
+    let revoked = Key { revoke_time: Some(at(5)), ..key("a") };
+    store.commit(change(Write::Key(revoked, rev(4), None))).await.unwrap();
+    store.check_keyring(&keyring(1)).await.unwrap();
+    store.commit(change(Write::Key(key("b"), None, secret(2)))).await.unwrap();
+    let refused = store.check_keyring(&keyring(1)).await.unwrap_err();
+    assert!(matches!(&refused, OpenError::MissingKey { version, .. } if version == "0"));
 }

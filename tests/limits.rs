@@ -5,6 +5,7 @@
 #[path = "redis/refusing.rs"]
 mod refusing;
 #[path = "redis/server.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod server;
 
 use std::{

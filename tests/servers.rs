@@ -33,6 +33,7 @@ mod process;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod proxy;
 #[path = "redis/server.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod redis;
 #[path = "servers/redis_tls.rs"]
 mod redis_tls;

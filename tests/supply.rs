@@ -3,7 +3,13 @@
 //!
 //! cargo-deny holds the rest (`deny.toml`): licences, sources, what is there twice, and what is known to be at fault.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "supply/fetched.rs"]
 mod fetched;

@@ -55,6 +55,8 @@ pub(super) struct Barrier {
     rows: watch::Sender<Reading>,
     /// Held by who evicts.
     evicting: AsyncMutex<()>,
+    /// The last change that somebody gave up waiting for.
+    given_up: watch::Sender<Option<Revision>>,
     /// How long was waited.
     waits: Histogram,
 }
@@ -91,6 +93,20 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Somebody waits for a change, and gives up where this is dropped before they may stop.
+struct Patient<'a> {
+    revision: Revision,
+    given_up: Option<&'a watch::Sender<Option<Revision>>>,
+}
+
+impl Drop for Patient<'_> {
+    fn drop(&mut self) {
+        if let Some(given_up) = self.given_up {
+            given_up.send_replace(Some(self.revision));
+        }
+    }
+}
+
 impl Barrier {
     pub(super) fn new(
         log: Arc<dyn SharedLog>,
@@ -101,8 +117,8 @@ impl Barrier {
         let (waiting, wanted) = (AtomicUsize::new(0), Notify::new());
         let noted = Mutex::default();
         let (rows, evicting) = (watch::Sender::default(), AsyncMutex::default());
-        let waits = Histogram::new(WAITS);
-        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows, evicting, waits }
+        let (given_up, waits) = (watch::Sender::default(), Histogram::new(WAITS));
+        Self { log, stopwatch, own, terms, noted, waiting, wanted, rows, evicting, given_up, waits }
     }
 
     /// This replica knows of a change: who waits for it next need not wait for this one.
@@ -141,7 +157,25 @@ impl Barrier {
         };
         tokio::select! {
             () = reading => {}
+            () = self.go_on() => {}
             () = stop.cancelled() => {}
+        }
+    }
+
+    /// Waits in place of those who gave up: a replica that is gone is to be evicted also where no
+    /// caller has the patience to see its lease end. Else each change would wait for it, and none
+    /// would ever be in force in time.
+    async fn go_on(&self) {
+        let mut given_up = self.given_up.subscribe();
+        // The sender is this value's own.
+        while given_up.changed().await.is_ok() {
+            let Some(revision) = *given_up.borrow_and_update() else { continue };
+            // Not for ever: the rows cannot be read while the database is gone.
+            let longest = self.rows.borrow().longest().max(self.terms.wait());
+            let until = self.stopwatch.now().after(longest * 2);
+            if let Err(error) = self.until_in_force(revision, Some(until)).await {
+                tracing::debug!(error = cause(&error), "a change is still not in force");
+            }
         }
     }
 
@@ -172,7 +206,12 @@ impl Barrier {
     ) -> Result<(), StoreError> {
         let begun = self.stopwatch.now();
         let span = tracing::info_span!("barrier.wait", keyward.revision = revision.0);
+        let mut patient = Patient { revision, given_up: Some(&self.given_up) };
         let outcome = self.until_in_force(revision, until).instrument(span).await;
+        if outcome.is_ok() {
+            patient.given_up = None;
+        }
+        drop(patient);
         self.waits.record(self.stopwatch.now().since(begun));
         outcome
     }

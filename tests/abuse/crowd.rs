@@ -12,8 +12,9 @@ use crate::{
     },
 };
 
-/// Connections that are left half open at once, unless this process may have fewer.
+/// Connections that are left half open at once, unless this process may have fewer, and bytes that each may cost.
 const HALF_OPEN: usize = 2_000;
+const HALF_OPEN_MAX: u64 = 64 << 10;
 /// Connections that come one after the other.
 const IN_A_ROW: usize = 10_000;
 /// Descriptors that are kept for all else.
@@ -49,6 +50,7 @@ async fn half_open(target: &Target, number: usize) -> Abuser {
 async fn thousands_that_never_begin_are_hung_up_on_in_time() {
     let stage = Stage::new(&[("server.handshake_timeout_ms", "1500")]).await;
     let target = stage.target();
+    let bounds = Bounds { memory: HALF_OPEN_MAX * possible(HALF_OPEN) as u64 };
     let abuse = async || {
         let mut ended = Ended::new();
         let mut open = Vec::new();
@@ -60,7 +62,7 @@ async fn thousands_that_never_begin_are_hung_up_on_in_time() {
         }
         ended
     };
-    stage.abused("half-open connections", Bounds::default(), abuse).await;
+    stage.abused("half-open connections", bounds, abuse).await;
 }
 
 /// Fewer places than there are that never begin.

@@ -182,7 +182,7 @@ async fn key(world: &mut World, held: &[&str], bound: Bound, number: usize) -> p
                 principal_id: format!("owner-{number}"),
                 principal: Some(proto::Principal {
                     kind: proto::PrincipalKind::Service.into(),
-                    confined_to: strings(&names.each_ref().map(|name| name.as_str())),
+                    confined_to: strings(&names.each_ref().map(std::string::String::as_str)),
                     ..Default::default()
                 }),
                 ..Default::default()

@@ -32,8 +32,8 @@ pub(crate) struct Limits {
 
 /// Limits that are spent by some hundred calls a second.
 pub(crate) const USUAL: Limits = Limits {
-    of_key: Rate { burst: 40, quota: 40, window: WINDOW },
-    of_all: Rate { burst: 150, quota: 150, window: WINDOW },
+    of_key: Rate { burst: 20, quota: 20, window: WINDOW },
+    of_all: Rate { burst: 50, quota: 40, window: WINDOW },
 };
 /// And by some few, where the machine has no time for more.
 pub(crate) const LITTLE: Limits = Limits {
@@ -197,9 +197,15 @@ fn most_without(rate: Rate, span: Duration, lost: u64) -> u64 {
 /// Holds what was let through against the limits.
 pub(crate) fn judge(limits: Limits, calls: &[Call], segments: &[Segment]) -> Judged {
     let Limits { of_key: rate_of_key, of_all: rate_of_all } = limits;
-    let mut judged = Judged::default();
-    judged.refused = calls.iter().filter(|call| call.passed == Some(false)).count() as u64;
-    judged.unknown = calls.iter().filter(|call| call.passed.is_none()).count() as u64;
+<<<<<<< HEAD
+    let how_many = |passed| calls.iter().filter(|call| call.passed == passed).count() as u64;
+    let mut judged =
+        Judged { refused: how_many(Some(false)), unknown: how_many(None), ..Judged::default() };
+=======
+    let count = |passed| calls.iter().filter(|call| call.passed == passed).count() as u64;
+    let (refused, unknown) = (count(Some(false)), count(None));
+    let mut judged = Judged { refused, unknown, ..Judged::default() };
+>>>>>>> b62a3d824662c2b33826fb106463065033b81391
     for segment in segments {
         let Segment { from, to, lost } = *segment;
         let is_inside = |call: &&Call| call.begun >= from && call.ended <= to;
@@ -250,14 +256,14 @@ fn too_much_of_a_budget_is_seen_with_redis_and_without() {
     let calls = |count: u64| (0..count).map(call).collect::<Vec<_>>();
     let segment = |lost| [Segment { from: second(10), to: second(30), lost }];
     let count = |calls: &[Call], lost| judge(USUAL, calls, &segment(lost)).violations.len();
-    assert_eq!(count(&calls(40), None), 0);
-    assert_eq!(count(&calls(41), None), 1, "of the key");
-    assert_eq!(count(&calls(151), None), 2, "and of all");
-    // 40 at once and 800 that come back, twice; and 80 for each time that Redis was lost.
-    assert_eq!(count(&calls(1_680), Some(0)), 0);
-    assert_eq!(count(&calls(1_681), Some(0)), 1);
-    assert_eq!(count(&calls(1_760), Some(1)), 0);
-    assert_eq!(count(&calls(1_761), Some(1)), 1);
+    assert_eq!(count(&calls(20), None), 0);
+    assert_eq!(count(&calls(21), None), 1, "of the key");
+    assert_eq!(count(&calls(51), None), 2, "and of all");
+    // 20 at once and 400 that come back, twice; and 40 for each time that Redis was lost.
+    assert_eq!(count(&calls(840), Some(0)), 0);
+    assert_eq!(count(&calls(841), Some(0)), 1);
+    assert_eq!(count(&calls(880), Some(1)), 0);
+    assert_eq!(count(&calls(881), Some(1)), 1);
     // What was refused does not count, nor what was in flight when the span began.
     let refused: Vec<_> =
         calls(60).iter().map(|call| Call { passed: Some(false), ..*call }).collect();

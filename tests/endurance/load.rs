@@ -37,6 +37,8 @@ const CHANGES_IN_FLIGHT: usize = 64;
 const TICK: Duration = Duration::from_millis(4);
 /// Longer than any replica is stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What takes so long is told of.
+const SLOW: Duration = Duration::from_secs(20);
 /// How long what all keys share is off, at the most.
 const OFF: usize = 150;
 /// How many calls are under way at once while as much as possible is asked for.
@@ -72,21 +74,22 @@ enum Operation {
     ChangeShared,
 }
 
-/// How many of a thousand calls are of each kind.
+/// How many of ten thousand calls are of each kind. A change of what keys share is one that each of
+/// them is read again for.
 const MIX: [(Operation, usize); 13] = [
-    (Operation::Full, 410),
-    (Operation::Decision, 310),
-    (Operation::Limited, 160),
-    (Operation::Batch, 30),
-    (Operation::Stream, 15),
-    (Operation::Garbage, 25),
-    (Operation::GetKey, 16),
-    (Operation::ListKeys, 4),
-    (Operation::ListEvents, 4),
-    (Operation::Identify, 6),
-    (Operation::Usage, 4),
-    (Operation::Change, 14),
-    (Operation::ChangeShared, 2),
+    (Operation::Full, 4_110),
+    (Operation::Decision, 3_150),
+    (Operation::Limited, 1_600),
+    (Operation::Batch, 300),
+    (Operation::Stream, 150),
+    (Operation::Garbage, 250),
+    (Operation::GetKey, 160),
+    (Operation::ListKeys, 40),
+    (Operation::ListEvents, 40),
+    (Operation::Identify, 60),
+    (Operation::Usage, 40),
+    (Operation::Change, 95),
+    (Operation::ChangeShared, 5),
 ];
 
 /// The names of all kinds that go to one replica each.
@@ -144,6 +147,14 @@ impl World {
     pub(crate) fn metric(&self, replica: usize, series: &str) -> Option<f64> {
         let (_, address) = self.cluster.running(replica)?;
         Some(tokio::task::block_in_place(|| Metrics::of(address).value(series)))
+    }
+
+    /// What a replica says of the calls that it has not answered.
+    fn in_flight(&self, replica: usize) -> String {
+        let Some((_, address)) = self.cluster.running(replica) else { return "gone".to_owned() };
+        let told = tokio::task::block_in_place(|| Metrics::of(address));
+        let of_calls = told.0.iter().filter(|(name, _)| name.contains("in_flight"));
+        of_calls.map(|(name, count)| format!("{name} {count} ")).collect()
     }
 
     /// Nothing is being changed until this is dropped: every change that was begun is done.
@@ -228,8 +239,18 @@ impl World {
         } else {
             let Some(caller) = self.cluster.caller(replica) else { return };
             let asking = self.ask(operation, caller, replica, random);
-            let outcome = tokio::time::timeout(PATIENCE, asking).await;
-            self.code(outcome.unwrap_or_else(|_| Err(Status::cancelled("no answer"))))
+            let mut asking = std::pin::pin!(asking);
+            let mut outcome = tokio::time::timeout(SLOW, &mut asking).await;
+            if outcome.is_err() {
+                let sent = due.elapsed().as_secs_f64();
+                let (name, count) = (operation.name(), self.in_flight(replica));
+                println!("endurance: {name} at {replica} has no answer after {sent:.1} s; {count}");
+                outcome = tokio::time::timeout(PATIENCE - SLOW, &mut asking).await;
+            }
+            match outcome {
+                Ok(outcome) => self.code(outcome),
+                Err(_) => "no answer".to_owned(),
+            }
         };
         let took = (was_quiet && self.tally.is_quiet()).then(|| due.elapsed());
         self.book.note(operation.name(), &code, took);

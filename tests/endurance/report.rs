@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The part of the calls outside of faults that may fail, or not be sent, in a long run.
-const FAILED_MAX: f64 = 0.01;
+const FAILED_MAX: f64 = 0.05;
 /// The part of the faults that may be without effect.
 const WITHOUT_EFFECT_MAX: f64 = 0.1;
 /// How many kinds of fault there are at least in the short form.

@@ -4,6 +4,7 @@ use keyward::proto::{self, key::Expiration};
 
 use crate::{
     policies::{policy, strings},
+    reader::try_read,
     service::Service,
 };
 
@@ -34,23 +35,43 @@ fn full() -> proto::Key {
     }
 }
 
+async fn create_policy(service: &mut Service, id: &str, policy: Option<proto::Policy>) {
+    let request = proto::CreatePolicyRequest { policy_id: id.into(), policy, ..Default::default() };
+    let _: proto::CreatePolicyResponse = service.call("CreatePolicy", &request).await;
+}
+
+async fn create_workspace(service: &mut Service, id: &str, policy: &str) {
+    let policy = format!("policies/{policy}");
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: id.into(),
+        workspace: Some(proto::Workspace { policy, ..Default::default() }),
+        ..Default::default()
+    };
+    let _: proto::CreateWorkspaceResponse = service.call("CreateWorkspace", &request).await;
+}
+
+async fn create_principal(
+    service: &mut Service,
+    workspace: &str,
+    id: &str,
+    principal: proto::Principal,
+) {
+    let request = proto::CreatePrincipalRequest {
+        parent: format!("workspaces/{workspace}"),
+        principal_id: id.into(),
+        principal: Some(principal),
+        ..Default::default()
+    };
+    let _: proto::CreatePrincipalResponse = service.call("CreatePrincipal", &request).await;
+}
+
 /// Two products' policies, three workspaces, owners, keys in every state, and callers.
 pub(crate) async fn furnish(service: &mut Service) {
     for (id, hides) in [("acme", false), ("veiled", true)] {
-        let policy = Some(policy(id, hides));
-        let request =
-            proto::CreatePolicyRequest { policy_id: id.into(), policy, ..Default::default() };
-        let _: proto::CreatePolicyResponse = service.call("CreatePolicy", &request).await;
+        create_policy(service, id, Some(policy(id, hides))).await;
     }
     for (id, policy) in [("acme", "acme"), ("other", "acme"), ("asleep", "veiled")] {
-        let policy = format!("policies/{policy}");
-        let workspace = proto::Workspace { policy, ..Default::default() };
-        let request = proto::CreateWorkspaceRequest {
-            workspace_id: id.into(),
-            workspace: Some(workspace),
-            ..Default::default()
-        };
-        let _: proto::CreateWorkspaceResponse = service.call("CreateWorkspace", &request).await;
+        create_workspace(service, id, policy).await;
     }
     for (workspace, id) in [("acme", "owner"), ("acme", "gone"), ("other", "owner")] {
         let principal = proto::Principal {
@@ -59,13 +80,7 @@ pub(crate) async fn furnish(service: &mut Service) {
             confined_to: strings(&["sites"]),
             ..Default::default()
         };
-        let request = proto::CreatePrincipalRequest {
-            parent: format!("workspaces/{workspace}"),
-            principal_id: id.into(),
-            principal: Some(principal),
-            ..Default::default()
-        };
-        let _: proto::CreatePrincipalResponse = service.call("CreatePrincipal", &request).await;
+        create_principal(service, workspace, id, principal).await;
     }
     keys(service).await;
     let name = "workspaces/acme/principals/gone".into();
@@ -74,6 +89,39 @@ pub(crate) async fn furnish(service: &mut Service) {
     let name = "workspaces/asleep".into();
     let request = proto::SuspendWorkspaceRequest { name, ..Default::default() };
     let _: proto::Workspace = service.call("SuspendWorkspace", &request).await;
+    shipped(service).await;
+}
+
+/// Workspaces of products that have presets, types of resources, and rules of expiry and rotation.
+async fn shipped(service: &mut Service) {
+    for (id, file) in [
+        ("team", include_str!("../../policies/managed-dev.yaml")),
+        ("fleet", include_str!("../../policies/aerovy.yaml")),
+    ] {
+        let policy = Some(try_read(file).unwrap().message);
+        create_policy(service, id, policy).await;
+        create_workspace(service, id, id).await;
+    }
+    for (id, role, kind) in [
+        ("ada", "owner", proto::PrincipalKind::User),
+        ("crew", "service", proto::PrincipalKind::Team),
+    ] {
+        let principal =
+            proto::Principal { kind: kind.into(), role: role.into(), ..Default::default() };
+        create_principal(service, "team", id, principal).await;
+    }
+    let minter = proto::Key {
+        r#type: "service".into(),
+        principal: "workspaces/team/principals/crew".into(),
+        constraint: strings(&["team/1"]),
+        ..key(&[("keys:write", ""), ("sites:write", ""), ("jobs:read", "")])
+    };
+    service.create_key("team", "minter", minter).await;
+    let narrow = proto::Key {
+        constraint: strings(&["PLACE/Site/**"]),
+        ..key(&[("read", "PLACE/Site/7/THING/#/#"), ("write", "")])
+    };
+    service.create_key("fleet", "filtered", narrow).await;
 }
 
 async fn keys(service: &mut Service) {

@@ -1,7 +1,13 @@
 //! The fuzz targets under libFuzzer: the one that `KEYWARD_FUZZ_TARGET` names. `tests/fuzz/run` starts it.
 
 #![no_main]
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod alike;
 #[path = "../quick/asked.rs"]

@@ -1,10 +1,10 @@
 //! Field masks: an update changes exactly the fields that are named.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, sync::LazyLock};
 
 use prost::Message as _;
 use prost_reflect::{
-    DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage as _, Value,
+    DynamicMessage, FieldDescriptor, MethodDescriptor, ReflectMessage as _, Value,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ thread_local! {
 
 /// What is updated: the kind, its field in the request, its name, and two values for each field that can be changed, as
 /// they are answered.
-const KINDS: &[(&str, &str, &str, &str, &str)] = &[
+const WRITTEN: &[(&str, &str, &str, &str, &str)] = &[
     (
         "Key",
         "key",
@@ -81,10 +81,35 @@ fn of_group(message: &DynamicMessage, name: &str) -> Vec<(String, Value)> {
     of.map(|field| (field.name().to_owned(), message.get_field(&field).into_owned())).collect()
 }
 
+/// What can be updated.
+struct Kind {
+    update: &'static MethodDescriptor,
+    get: &'static MethodDescriptor,
+    /// Its field in the request of the update.
+    field: &'static str,
+    name: &'static str,
+    changeable: Vec<FieldDescriptor>,
+    values: [DynamicMessage; 2],
+}
+
+static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    let kind = |(kind, field, name, one, two): &(&str, &'static str, &'static str, &str, &str)| {
+        let find =
+            |verb: &str| RPCS.iter().find(|rpc| rpc.name() == format!("{verb}{kind}")).unwrap();
+        let (update, get) = (find("Update"), find("Get"));
+        let read = |json: &str| {
+            let mut json = serde_json::Deserializer::from_str(json);
+            DynamicMessage::deserialize(get.output(), &mut json).unwrap()
+        };
+        let changeable = get.output().fields().filter(is_changeable).collect();
+        Kind { update, get, field, name, changeable, values: [read(one), read(two)] }
+    };
+    WRITTEN.iter().map(kind).collect()
+});
+
 /// What an update asks for.
 struct Update {
-    kind: &'static str,
-    field: &'static str,
+    kind: &'static Kind,
     resource: DynamicMessage,
     paths: Vec<String>,
 }
@@ -92,31 +117,23 @@ struct Update {
 impl Update {
     fn read(input: &[u8]) -> Option<Self> {
         let (&[kind, given, values], mask) = input.split_first_chunk::<3>()?;
-        let (kind, field, name, one, two) = KINDS[usize::from(kind) % KINDS.len()];
-        let rpc = RPCS.iter().find(|rpc| rpc.name() == format!("Update{kind}")).unwrap();
-        let of: MessageDescriptor =
-            rpc.input().get_field_by_name(field)?.kind().as_message()?.clone();
-        let read = |json: &str| {
-            DynamicMessage::deserialize(of.clone(), &mut serde_json::Deserializer::from_str(json))
-                .unwrap()
-        };
-        let (one, two) = (read(one), read(two));
-        let mut resource = DynamicMessage::new(of.clone());
-        for (place, field) in of.fields().filter(is_changeable).enumerate() {
-            let from = if values >> (place % 8) & 1 == 0 { &one } else { &two };
-            if given >> (place % 8) & 1 == 1 && from.has_field(&field) {
-                resource.set_field(&field, from.get_field(&field).into_owned());
+        let kind = &KINDS[usize::from(kind) % KINDS.len()];
+        let mut resource = DynamicMessage::new(kind.get.output());
+        for (place, field) in kind.changeable.iter().enumerate() {
+            let from = &kind.values[usize::from(values >> (place % 8) & 1)];
+            if given >> (place % 8) & 1 == 1 && from.has_field(field) {
+                resource.set_field(field, from.get_field(field).into_owned());
             }
         }
-        resource.set_field_by_name("name", Value::String(name.to_owned()));
+        resource.set_field_by_name("name", Value::String(kind.name.to_owned()));
         let mask = String::from_utf8_lossy(mask);
         let paths = mask.split('\n').filter(|_| !mask.is_empty()).map(str::to_owned).collect();
-        Some(Self { kind, field, resource, paths })
+        Some(Self { kind, resource, paths })
     }
 
     /// The groups of fields that are to change; none where the mask is wrong.
     fn named(&self) -> Option<BTreeSet<String>> {
-        let fields: Vec<_> = self.resource.descriptor().fields().filter(is_changeable).collect();
+        let fields = &self.kind.changeable;
         let given = |field: &&FieldDescriptor| match &*self.paths {
             [] => self.resource.has_field(field),
             [all] if all == "*" => true,
@@ -129,29 +146,26 @@ impl Update {
     }
 
     fn request(&self) -> DynamicMessage {
-        let rpc = RPCS.iter().find(|rpc| rpc.name() == format!("Update{}", self.kind)).unwrap();
-        let mut request = DynamicMessage::new(rpc.input());
-        request.set_field_by_name(self.field, Value::Message(self.resource.clone()));
-        let mask = rpc.input().get_field_by_name("update_mask").unwrap();
-        let mut of = DynamicMessage::new(mask.kind().as_message().unwrap().clone());
+        let of = self.kind.update.input();
+        let mut request = DynamicMessage::new(of.clone());
+        request.set_field_by_name(self.kind.field, Value::Message(self.resource.clone()));
+        let field = of.get_field_by_name("update_mask").unwrap();
+        let mut mask = DynamicMessage::new(field.kind().as_message().unwrap().clone());
         let paths = self.paths.iter().cloned().map(Value::String).collect();
-        of.set_field_by_name("paths", Value::List(paths));
-        request.set_field(&mask, Value::Message(of));
+        mask.set_field_by_name("paths", Value::List(paths));
+        request.set_field(&field, Value::Message(mask));
         request
     }
 
     /// The resource as it is.
     async fn now(&self, service: &mut Service) -> DynamicMessage {
-        let rpc = RPCS.iter().find(|rpc| rpc.name() == format!("Get{}", self.kind)).unwrap();
-        let mut request = DynamicMessage::new(rpc.input());
-        request.set_field_by_name(
-            "name",
-            self.resource.get_field_by_name("name").unwrap().into_owned(),
-        );
+        let get = self.kind.get;
+        let mut request = DynamicMessage::new(get.input());
+        request.set_field_by_name("name", Value::String(self.kind.name.to_owned()));
         let root = service.secrets["root"].clone();
-        let told = service.send(Some(&root), &path(rpc), &request.encode_to_vec()).await;
+        let told = service.send(Some(&root), &path(get), &request.encode_to_vec()).await;
         assert_eq!(told.code(), Some("0"), "{told:?}");
-        DynamicMessage::decode(rpc.output(), &*told.raw_messages()[0]).unwrap()
+        DynamicMessage::decode(get.output(), &*told.raw_messages()[0]).unwrap()
     }
 }
 
@@ -162,11 +176,10 @@ pub(crate) fn target(input: &[u8]) {
 }
 
 async fn check(service: &mut Service, update: &Update) {
-    let rpc = RPCS.iter().find(|rpc| rpc.name() == format!("Update{}", update.kind)).unwrap();
-    let before = (update.now(service).await, service.state().await);
+    let before = (update.now(service).await, service.state_before().await);
     let root = service.secrets["root"].clone();
     let request = update.request();
-    let told = service.send(Some(&root), &path(rpc), &request.encode_to_vec()).await;
+    let told = service.send(Some(&root), &path(update.kind.update), &request.encode_to_vec()).await;
     let after = (update.now(service).await, service.state().await);
     service.note(before.1, after.1);
     let shown = || format!("{request}: {told:?}");

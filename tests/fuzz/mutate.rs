@@ -12,6 +12,22 @@ const DEPTH_MAX: usize = 6;
 
 /// What texts may be, besides what they were.
 const WORDS: &[&str] = &[
+    "workspaces/team",
+    "workspaces/fleet",
+    "workspaces/team/keys/minter",
+    "workspaces/fleet/keys/filtered",
+    "workspaces/team/principals/crew",
+    "policies/team",
+    "read-only",
+    "deploy-bot",
+    "PLACE/Site/7/THING/#/#",
+    "PLACE/Site/**",
+    "team/1/site/2",
+    "standard",
+    "service",
+    "personal",
+    "jobs:read",
+    "sites:read",
     "",
     "*",
     "**",
@@ -109,8 +125,9 @@ const WORDS: &[&str] = &[
     "acme_live_x",
 ];
 /// What secrets stand in for.
-const SECRETS: &[&str] =
-    &["$reader", "$full", "$rotated", "$newer", "$foreign", "$bound", "$root", "x$reader"];
+const SECRETS: &[&str] = &[
+    "$reader", "$full", "$rotated", "$newer", "$foreign", "$bound", "$root", "$minter", "x$reader",
+];
 const NUMBERS: &[i64] = &[
     0,
     1,
@@ -197,7 +214,7 @@ fn list(kind: &Kind, random: &mut Random, mut items: Vec<Value>, depth: usize) -
         0 if !items.is_empty() => drop(items.remove(place)),
         1 if !items.is_empty() => items.insert(place, items[place].clone()),
         2 if !items.is_empty() => {
-            items[place] = scalar(kind, random, Some(&items[place].clone()), depth)
+            items[place] = scalar(kind, random, Some(&items[place].clone()), depth);
         }
         3 if items.len() > 1 => items.swap(0, place),
         _ => items.push(scalar(kind, random, None, depth)),

@@ -6,6 +6,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
 use crate::{
     asked::with_more,
+    messages::AGAIN,
     rpcs::{byte, rpc},
     service::stand_in,
 };
@@ -15,6 +16,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "CreatePolicy",
         r#"{"policy_id":"fresh","policy":{"display_name":"Fresh","scopes":[{"name":"a:read","class":"c"},{"name":"a:write","implies":["a:read"]},{"name":"admin","isolated":true}],"implications":[{"scope":"{x}:write","implies":["{x}:read"]}],"presets":[{"name":"p","scopes":["a:read"]}],"roles":[{"name":"r","scopes":["a:*"],"principal_kinds":["PRINCIPAL_KIND_USER"]}],"resources":{"separator":".","wildcard":"\u0023","types":[{"name":"T","segments":[{"name":"s","values":["v"]}]}]},"key_types":[{"name":"live","prefix":"fresh_live","is_default":true}],"expiry":{"default_ttl":"60s","max_ttl":"86400s"},"rotation":{"due_after":"60s","default_grace":"5s","max_grace":"10s"},"plans":[{"name":"q","key_limits":[{"name":"l","quota":"5","window":"60s","burst":"2"}]}]}}"#,
+    ),
+    (
+        "UpdatePolicy",
+        r#"{"policy":{"name":"policies/acme","scopes":[{"name":"open"}],"plans":[{"name":"metered"}],"key_types":[{"name":"other","prefix":"other","is_default":true}]},"update_mask":"scopes,plans,roles,keyTypes","force":true}"#,
     ),
     ("GetPolicy", r#"{"name":"policies/acme"}"#),
     ("ListPolicies", r#"{"page_size":1}"#),
@@ -54,6 +59,31 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "CreateKey",
         r#"{"parent":"workspaces/acme","key":{"display_name":"Minted","grants":[{"scope":"area0:read"}],"never_expires":true},"minting_key":"workspaces/acme/keys/reader","validate_only":true}"#,
+    ),
+    (
+        "CreateKey",
+        r#"{"parent":"workspaces/fleet","key_id":"fresh","key":{"display_name":"Fresh","grants":[{"scope":"read","resource":"PLACE/Site/7/THING/pump/1"},{"scope":"*","resource":"*"}],"constraint":["PLACE/Site/**","PLACE/Fleet/2"]}}"#,
+    ),
+    (
+        "CreateKey",
+        r#"{"parent":"workspaces/team","key":{"display_name":"Fresh","type":"personal","principal":"workspaces/team/principals/ada","constraint":["team/1/site/2"],"ttl":"3600s"},"presets":["read-only","deploy-bot"]}"#,
+    ),
+    (
+        "CreateKey",
+        r#"{"parent":"workspaces/team","key":{"display_name":"Fresh","type":"service","principal":"workspaces/team/principals/crew","grants":[{"scope":"jobs:read"},{"scope":"sites:read"}],"constraint":["team/1/site/2"],"ttl":"60s"},"minting_key":"workspaces/team/keys/minter"}"#,
+    ),
+    ("RotateKey", r#"{"name":"workspaces/team/keys/minter","grace":"3600s"}"#),
+    (
+        "UpdateKey",
+        r#"{"key":{"name":"workspaces/fleet/keys/filtered","grants":[{"scope":"admin","resource":"PLACE/Site/#"}],"constraint":["PLACE/Site/**"]}}"#,
+    ),
+    (
+        "Introspect",
+        r#"{"secret":"$minter","required_scopes":["sites:read"],"resource":"team/1/site/3","class":"write"}"#,
+    ),
+    (
+        "Introspect",
+        r#"{"secret":"$filtered","required_scopes":["read"],"resource":"PLACE/Site/7/THING/pump/1"}"#,
     ),
     (
         "BatchCreateKeys",
@@ -110,6 +140,8 @@ fn length(of: &str) -> usize {
     let prefix = match of {
         "full" => "acme_robot",
         "sleeper" => "veiled_live",
+        "minter" => "mfs_live",
+        "filtered" => "avyex",
         "root" | "bound" | "asker" => "keyward",
         _ => "acme_live",
     };
@@ -140,12 +172,12 @@ pub(crate) fn sent(name: &str, who: u8, json: &str) -> Vec<u8> {
     [vec![byte(name), who], message(name, &stood_in(json))].concat()
 }
 
-/// The same, to be checked only, where that can be asked for.
-fn checking(name: &str, json: &str) -> Option<Vec<u8>> {
-    let input = sent(name, 0, json);
+/// The same with a field of this value, where there is the field.
+fn with(who: u8, name: &str, json: &str, field: &str, value: Value) -> Option<Vec<u8>> {
+    let input = sent(name, who, json);
     let mut message = DynamicMessage::decode(rpc(input[0]).input(), &input[2..]).unwrap();
-    message.descriptor().get_field_by_name("validate_only")?;
-    message.set_field_by_name("validate_only", Value::Bool(true));
+    message.descriptor().get_field_by_name(field)?;
+    message.set_field_by_name(field, value);
     Some([&input[..2], &message.encode_to_vec()].concat())
 }
 
@@ -180,6 +212,11 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "alike" => questions(),
         "files" => texts(&[
+            include_str!("../../policies/aerovy.yaml"),
+            include_str!("../../policies/fsckmsft.yaml"),
+            include_str!("../../policies/newport.yaml"),
+            // Of spans, numbers and names of values.
+            "expiry: { default_ttl: 1h30m, max_ttl: 1000000000000y }\nrotation: { max_grace: -1s, due_after: 1.5s, default_grace: '7d' }\nplans: [{ name: p, key_limits: [{ name: l, quota: 0x10, burst: -1, window: 1w }, { quota: 1e3 }] }]\nhide_existence: yes\nunmatched_resource: 2\n",
             "scopes: [{ name: \"a:read\" }]\nkey_types:\n  - { name: live, prefix: acme_live, is_default: true }\n",
             "{\"scopes\":[{\"name\":\"a\"}],\"key_types\":[{\"name\":\"live\",\"prefix\":\"live\",\"is_default\":true}]}",
             "scopes:\n- name: a:read\n  display_name: Größe\n  class: c\n- name: a:write\n  implies: [a:read]\n- { name: admin, isolated: true }\nimplications:\n- scope: '{x}:write'\n  implies: ['{x}:read']\npresets:\n- { name: p, scopes: [a:read] }\nroles:\n- name: r\n  scopes: ['a:*']\n  principal_kinds: [user, SERVICE]\nresources:\n  separator: .\n  wildcard: '#'\n  types:\n  - name: T\n    segments:\n    - { name: s, values: [v] }\nkey_types:\n- name: live\n  prefix: live\n  is_default: true\n  requires_principal: true\nexpiry: { default_ttl: 90d, max_ttl: 1y, required: true }\nrotation: { due_after: 90d, default_grace: 24h, max_grace: 7d }\nhide_existence: true\nunmatched_resource: not_found\nplans:\n- name: q\n  description: |\n    two\n    lines\n  key_limits:\n  - { name: l, quota: 5, window: 60s, burst: 2, class: c }\n",
@@ -214,9 +251,15 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
             let all = MESSAGES.iter().enumerate();
             let by_root = all.clone().map(|(_, (name, json))| sent(name, 0, json));
             let by_others = all.map(|(at, (name, json))| sent(name, [1, 3, 5, 7][at % 4], json));
-            let checks = MESSAGES.iter().filter_map(|(name, json)| checking(name, json));
+            let checks = MESSAGES
+                .iter()
+                .filter_map(|(name, json)| with(0, name, json, "validate_only", Value::Bool(true)));
+            let twice = MESSAGES.iter().enumerate().filter_map(|(at, (name, json))| {
+                let id = format!("01990e0c-7b6f-7000-8000-1000000000{at:02}");
+                with(AGAIN, name, json, "request_id", Value::String(id))
+            });
             // Before what makes of some that there is nothing to change.
-            checks.chain(by_root).chain(by_others).collect()
+            checks.chain(twice).chain(by_root).chain(by_others).collect()
         }
         "networks" => texts(&[
             "192.0.2.0/24\n10.0.0.0/8\n2001:db8::/32\n\n192.0.2.128/25\n10.1.2.3",

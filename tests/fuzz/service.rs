@@ -38,7 +38,8 @@ use crate::{
 const MADE: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 /// How much later requests are sent.
 const LATER: Duration = Duration::from_secs(3_600);
-const WAIT: Duration = Duration::from_secs(60);
+/// What nothing takes, also on a machine that has much else to do.
+const WAIT: Duration = Duration::from_mins(10);
 /// Bytes of a message at the most.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// How old a deployment becomes until all begins anew, so that what is asked does not take longer and longer.
@@ -73,6 +74,8 @@ pub(crate) struct Service {
     pub(crate) secrets: BTreeMap<String, String>,
     /// Secrets that were minted since.
     pub(crate) minted: Vec<String>,
+    /// What the database was when the last call had ended: nobody else has it.
+    pub(crate) known: Option<State>,
     /// To be replaced when it is old.
     pub(crate) age: usize,
     directory: TempDir,
@@ -153,6 +156,7 @@ impl Service {
         let mut settings = Settings::default();
         settings.database.path = directory.path().join("keyward.db");
         settings.keyring.path = directory.path().join("keyward.keyring");
+        settings.database.busy_timeout_ms = WAIT.as_millis().try_into().unwrap();
         let is_new = !settings.database.path.exists();
         let (store, keyring) = app::open_store(&settings).await.unwrap();
         let clock = Arc::new(Still::at(if is_new { MADE } else { MADE.after(LATER).unwrap() }));
@@ -174,8 +178,8 @@ impl Service {
         // What is asked is told of one connection.
         probe.max_connections(1).min_connections(1).sqlx_logging(false);
         let probe = Database::connect(probe).await.unwrap();
-        let (minted, age) = (Vec::new(), 0);
-        Self { line, clock, store, probe, keyring, secrets, minted, age, directory }
+        let (minted, known, age) = (Vec::new(), None, 0);
+        Self { line, clock, store, probe, keyring, secrets, minted, known, age, directory }
     }
 
     async fn close(self) {
@@ -193,8 +197,18 @@ impl Service {
 
     /// Takes note of what came of a call, and goes on.
     pub(crate) fn note(&mut self, before: State, after: State) {
-        self.age += if after == before { 1 } else { AGE_OF_CHANGE };
+        self.known = Some(after);
+        let by = if after == before { 1 } else { AGE_OF_CHANGE };
+        self.age = self.age.saturating_add(by);
         self.go_on();
+    }
+
+    /// What the database was before a call.
+    pub(crate) async fn state_before(&self) -> State {
+        match self.known {
+            Some(known) => known,
+            None => self.state().await,
+        }
     }
 
     /// What the database is now.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, MethodDescriptor, ReflectMessage as _, Value,
+};
 
 use crate::{
     rpcs::{RPCS, path},
@@ -32,8 +34,18 @@ struct Lists {
     lists: Vec<List>,
 }
 
+<<<<<<< HEAD
+/// A list: its RPC, fields with their values, and who asks.
+type Query = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// The fields by which lists differ.
-const QUERIES: &[(&str, &[(&str, &str)], &str)] = &[
+=======
+/// A list: its RPC, fields of the request, and who asks.
+type Query = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+/// Lists that differ in what they list, in their order, and in who asks.
+>>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
+const QUERIES: &[Query] = &[
     ("ListPolicies", &[], "root"),
     ("ListWorkspaces", &[], "root"),
     ("ListPrincipals", &[("parent", "workspaces/acme")], "root"),
@@ -59,7 +71,12 @@ impl List {
     fn page(&self, told: &Told) -> (Vec<DynamicMessage>, String) {
         let [bytes] = &told.raw_messages()[..] else { panic!("{told:?}") };
         let page = DynamicMessage::decode(self.rpc.output(), &**bytes).unwrap();
-        let items = page.descriptor().fields().find(|field| field.is_list()).unwrap();
+<<<<<<< HEAD
+        let items =
+            page.descriptor().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
+=======
+        let items = page.descriptor().fields().find(FieldDescriptor::is_list).unwrap();
+>>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
         let items = page.get_field(&items).into_owned();
         let items = items.as_list().unwrap().iter().map(|it| it.as_message().unwrap().clone());
         let token = page.get_field_by_name("next_page_token").unwrap();
@@ -74,7 +91,7 @@ impl List {
     }
 
     /// Reads a list to its end, an item each time.
-    async fn read(service: &mut Service, query: &(&str, &[(&str, &str)], &'static str)) -> Self {
+    async fn read(service: &mut Service, query: &Query) -> Self {
         let (method, fields, who) = *query;
         let rpc = RPCS.iter().find(|rpc| rpc.name() == method).unwrap();
         let mut request = DynamicMessage::new(rpc.input());

@@ -189,7 +189,7 @@ async fn a_filter_by_name_finds_none_that_begins_like_it(store: Store) {
         ..filter.clone()
     };
     let listed = root.admin.list_keys(of_owner).await.unwrap().into_inner();
-    assert_eq!(names(listed.keys), [key.clone()]);
+    assert_eq!(names(listed.keys), std::slice::from_ref(&key));
     for (scope, count) in [("sites:read", 4), ("sites:write", 0)] {
         let of_scope = proto::ListKeysRequest { scope: scope.to_owned(), ..filter.clone() };
         let listed = root.admin.list_keys(of_scope).await.unwrap().into_inner();

@@ -7,7 +7,7 @@
 //! looked through: `tests/canary.rs`, on a file. Here what it does not have: the server of the
 //! database, which may log every statement with what is bound to it, and every row of every table.
 
-mod needles;
+mod looked_for;
 
 use keyward::{domain::secret::Keyring, keyring::load_or_create, proto};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
@@ -18,7 +18,7 @@ use crate::{
     ways::{WAYS, Ways, question},
     world::{Logged, Store, caller_at, furnish, texts},
 };
-use needles::needles::{Needles, as_text};
+use looked_for::needles::{Needles, as_text};
 
 on_each_store!(nothing_of_a_secret_reaches_the_database_or_a_log);
 

@@ -62,7 +62,7 @@ fn every_script_fetches_by_checksum_alone() {
     assert!(faults.is_empty(), "{faults:#?}");
     let fetches = commands(&read(FETCHES)).join("\n");
     for (fetching, with) in FETCHING {
-        assert_eq!(fetches.contains(fetching), with != &["never"], "{fetching}");
+        assert_eq!(fetches.contains(fetching), *with != ["never"], "{fetching}");
     }
 }
 
@@ -92,10 +92,7 @@ fn every_package_of_python_and_npm_has_a_checksum_and_a_version() {
             let is_hash = |hash: &&str| {
                 hash.strip_prefix("--hash=sha256:").is_some_and(|hex| hex.len() == 64)
             };
-            assert!(
-                !hashes.is_empty() && hashes.iter().all(|hash| is_hash(hash)),
-                "{name}: {package}"
-            );
+            assert!(!hashes.is_empty() && hashes.iter().all(is_hash), "{name}: {package}");
         }
     }
     let lock: serde_json::Value = serde_json::from_str(&read(".ci/npm/package-lock.json")).unwrap();

@@ -7,12 +7,13 @@ use std::{
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::script::{Dial, Script};
 use crate::{
     domain::{
         event::Revision,
-        replica::{Member, Row, Terms},
+        replica::{Member, Row, Stopwatch as _, Terms},
     },
     replica::barrier::Barrier,
 };
@@ -66,6 +67,40 @@ async fn no_more_changes_are_remembered_than_may_be_on_their_way() {
     }
     assert!(!is_in_force(&own, 1).await);
     assert!(is_in_force(&own, 2).await && is_in_force(&own, 1_025).await);
+}
+
+/// Or each change would be late for as long as nobody is patient.
+#[tokio::test(start_paused = true)]
+async fn a_silent_replica_is_evicted_also_where_everybody_gives_up_before_its_lease_ends() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    for is_dropped in [false, true] {
+        let (script, dial) = (Arc::<Script>::default(), Arc::<Dial>::default());
+        dial.set(Duration::from_secs(1));
+        let barrier = barrier_of(&["other"], &script, Arc::clone(&dial));
+        let asking = async {
+            for revision in 1..=8 {
+                let until = (!is_dropped).then(|| dial.now().after(PATIENCE));
+                let asked = async {
+                    // As one who goes away without a word.
+                    timeout(PATIENCE / 2, barrier.wait(Revision(revision), until)).await
+                };
+                let passing = async {
+                    tokio::time::sleep(PATIENCE / 4).await;
+                    dial.turn(PATIENCE);
+                };
+                let (outcome, ()) = tokio::join!(asked, passing);
+                assert_eq!(outcome.is_err(), is_dropped);
+                assert!(outcome.is_err() || outcome.is_ok_and(|it| it.is_err()));
+            }
+            // It takes a second.
+            tokio::time::sleep(2 * PATIENCE).await;
+        };
+        tokio::select! {
+            () = barrier.read(CancellationToken::new()) => {}
+            () = asking => {}
+        }
+        assert!(script.evictions.load(SeqCst) > 0, "{is_dropped}");
+    }
 }
 
 /// There are few connections, and the lease is renewed over one of them.

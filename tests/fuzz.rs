@@ -147,11 +147,7 @@ fn every_rpc_has_a_message_made_by_hand_and_each_is_answered() {
         assert_eq!(told.raw_messages().len(), 1, "{name}");
         seen.insert(*name);
     }
-<<<<<<< HEAD
-    assert_eq!(seen, rpcs::RPCS.iter().map(prost_reflect::MethodDescriptor::name).collect());
-=======
     assert_eq!(seen, rpcs::RPCS.iter().map(MethodDescriptor::name).collect());
->>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
 }
 
 macro_rules! replays {

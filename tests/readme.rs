@@ -41,7 +41,7 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
 fn the_tables_are_the_programs() {
     let settings = with_table(README, "settings", &keyward::config::markdown());
     let both = with_table(&settings, "metrics", &keyward::telemetry::markdown());
-    // What `cargo test --test authorization` tries, each cell.
+    // What `tests/run --test authorization` tries, each cell.
     let all = with_table(&both, "callers", &rows::markdown());
     if env::var("KEYWARD_TEST_README").is_ok_and(|value| value == "write") {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");

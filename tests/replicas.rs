@@ -57,11 +57,7 @@ mod until;
 #[path = "replicas/wire.rs"]
 mod wire;
 #[path = "replicas/world.rs"]
-<<<<<<< HEAD
-#[expect(dead_code, reason = "the soak needs more of it")]
-=======
 #[expect(dead_code, reason = "other tests need more of it")]
->>>>>>> b62a3d824662c2b33826fb106463065033b81391
 mod world;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,9 @@ const BEGINNING_PART: u64 = 16;
 /// How long a new connection waits for the room of the oldest, which is told to end at once.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
+/// The same where the oldest has not begun: others wait to be accepted meanwhile, and the next one may have its room.
+const ROOM_WITHIN_SHORT: Duration = Duration::from_millis(200);
+
 /// A connection on its way to a front thread: no part of any runtime yet.
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -111,7 +114,11 @@ impl Acceptor {
             return None;
         }
         let waiting = Arc::clone(&self.places).acquire_owned();
-        tokio::time::timeout(ROOM_WITHIN, waiting).await.ok()?.ok()
+        let within = match self.crowd {
+            Crowd::NewestIsTurnedAway => ROOM_WITHIN_SHORT,
+            Crowd::OldestLeaves => ROOM_WITHIN,
+        };
+        tokio::time::timeout(within, waiting).await.ok()?.ok()
     }
 
     /// Whether those that have not begun have more places than a crowd that begins in time. Fewer are left alone: where

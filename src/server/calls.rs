@@ -7,7 +7,11 @@ use std::{
     cell::Cell,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -48,17 +52,23 @@ pub fn cut(cut: Cut) {
 
 /// The calls of one connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls(TaskTracker);
+pub(super) struct Calls {
+    /// Those that wait for something.
+    waiting: TaskTracker,
+    /// How many have begun.
+    begun: Arc<AtomicU64>,
+}
 
 impl Calls {
     /// Waits until all have ended and their client had time to read. Only when no more are to come.
     pub(super) async fn over(self) {
-        self.0.close();
+        self.waiting.close();
         loop {
-            self.0.wait().await;
+            self.waiting.wait().await;
+            let begun = self.begun.load(Relaxed);
             tokio::time::sleep(READ_WITHIN).await;
             // Until the client has heard of the end it may have opened another.
-            if self.0.is_empty() {
+            if self.waiting.is_empty() && self.begun.load(Relaxed) == begun {
                 return;
             }
         }
@@ -69,6 +79,7 @@ impl Calls {
     /// Begins a call in the task of its connection. Where it has to wait it goes on in one of its own. None of the
     /// others ends with one that panics: it alone is reset.
     pub(super) fn begin<C: Call>(&self, mut call: C, context: &mut Context<'_>) {
+        self.begun.fetch_add(1, Relaxed);
         let poll = || {
             let polled = Pin::new(&mut call).poll(context);
             (polled, CUT.with(Cell::take))
@@ -83,11 +94,11 @@ impl Calls {
     /// Whether none goes on in a task.
     #[cfg(test)]
     pub(super) fn are_none(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
-    fn go_on(&self, call: impl Future<Output = ()> + Send + 'static, cut: Option<Cut>) {
-        self.0.spawn(CUT.scope(Cell::new(cut), until_cut(call)));
+    fn go_on(&self, call: impl Call, cut: Option<Cut>) {
+        self.waiting.spawn(CUT.scope(Cell::new(cut), until_cut(call)));
     }
 }
 
@@ -97,12 +108,15 @@ pub(super) trait Call: Future<Output = ()> + Send + Unpin + 'static {
     fn fail(&mut self);
 }
 
-/// Does `call` to its end, or until it is cut. Who reads its answer at once costs no timer.
-async fn until_cut(call: impl Future<Output = ()>) {
-    let mut call = pin!(call);
+/// Does `call` to its end, or until it is cut or panics. Who reads its answer at once costs no timer.
+async fn until_cut(mut call: impl Call) {
     let mut done: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|context| {
-        if call.as_mut().poll(context).is_ready() {
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut call).poll(context)));
+        if polled.is_err() {
+            call.fail();
+        }
+        if !matches!(polled, Ok(Poll::Pending)) {
             return Poll::Ready(());
         }
         if let Some(cut) = CUT.with(Cell::take) {
@@ -119,13 +133,27 @@ mod tests {
 
     use super::*;
 
+    struct Plain(BoxFuture<'static, ()>);
+
+    impl Future for Plain {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+            self.0.as_mut().poll(context)
+        }
+    }
+
+    impl Call for Plain {
+        fn fail(&mut self) {}
+    }
+
     #[tokio::test(start_paused = true)]
     async fn calls_are_over_with_the_last_one_also_where_it_came_late() {
         let (calls, begun) = (Calls::default(), Moment::now());
         let whole = Duration::from_secs(60);
         let late = async {
             tokio::time::sleep(READ_WITHIN / 2).await;
-            calls.go_on(tokio::time::sleep(whole), None);
+            calls.go_on(Plain(Box::pin(tokio::time::sleep(whole))), None);
         };
         tokio::join!(calls.clone().over(), late);
         let expected = READ_WITHIN / 2 + whole + READ_WITHIN;
@@ -141,8 +169,9 @@ mod tests {
             cut(Cut::At(at.into_std()));
             std::future::pending::<()>().await;
         };
-        calls.go_on(cut_later, None);
-        calls.go_on(async { cut(Cut::When(Box::pin(std::future::ready(())))) }, None);
+        calls.go_on(Plain(Box::pin(cut_later)), None);
+        let at_once = async { cut(Cut::When(Box::pin(std::future::ready(())))) };
+        calls.go_on(Plain(Box::pin(at_once)), None);
         assert!(tokio::time::timeout(Duration::from_secs(60), calls.over()).await.is_ok());
         assert_eq!((begun.elapsed() - READ_WITHIN).as_secs(), 7);
     }

@@ -63,6 +63,20 @@ async fn withdrawn_of(
     leaving.cancel();
 }
 
+/// Does this to its end. None: it was told to go before.
+async fn unless(
+    told: Option<Arc<CancellationToken>>,
+    done: impl Future<Output = ()>,
+) -> Option<()> {
+    match told {
+        Some(told) => told.run_until_cancelled(done).await,
+        None => {
+            done.await;
+            Some(())
+        }
+    }
+}
+
 /// How every connection is served.
 #[derive(Clone)]
 pub(super) struct Connections {
@@ -127,39 +141,36 @@ impl Connections {
         let _until_the_end = (place, present);
         // As who leaves a ping unanswered.
         let patience = self.settings.keepalive_interval() + self.settings.keepalive_timeout();
-        let told_to_go = CancellationToken::clone(&ousted);
-        let begun = move || {
+        // Until it has begun each may have to go; then only where the oldest do.
+        let begun = || {
             drop(beginning);
-            match crowd {
-                Crowd::NewestIsTurnedAway => None,
-                Crowd::OldestLeaves => Some(ousted),
+            (crowd == Crowd::OldestLeaves).then(|| Arc::clone(&ousted))
+        };
+        // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
+        let is_over = if self.greeting.is_encrypted() {
+            let greeted = async {
+                let encrypted = self.greeting.encrypt(TcpStream::from_std(stream)?).await?;
+                let Encrypted { stream, presented, mut vouched } = encrypted;
+                let shown = presented.map(|presented| Shown {
+                    presented,
+                    withdrawn: Box::pin(async move { vouched.withdrawn().await }),
+                });
+                Ok((greet(stream, patience).await?, shown))
+            };
+            match ousted.run_until_cancelled(self.in_time(peer, greeted)).await {
+                Some(Some((io, shown))) => {
+                    unless(begun(), self.serve_calls(io, peer, shown, service)).await
+                }
+                greeted => greeted.map(drop),
+            }
+        } else {
+            let greeted = async { greet(TcpStream::from_std(stream)?, patience).await };
+            match ousted.run_until_cancelled(self.in_time(peer, greeted)).await {
+                Some(Some(io)) => unless(begun(), self.serve_calls(io, peer, None, service)).await,
+                greeted => greeted.map(drop),
             }
         };
-        let serving = async {
-            // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
-            if self.greeting.is_encrypted() {
-                let greeted = async {
-                    let encrypted = self.greeting.encrypt(TcpStream::from_std(stream)?).await?;
-                    let Encrypted { stream, presented, mut vouched } = encrypted;
-                    let shown = presented.map(|presented| Shown {
-                        presented,
-                        withdrawn: Box::pin(async move { vouched.withdrawn().await }),
-                    });
-                    Ok((greet(stream, patience).await?, shown))
-                };
-                if let Some((io, shown)) = self.in_time(peer, greeted).await {
-                    let _may_go = begun();
-                    self.serve_calls(io, peer, shown, service).await;
-                }
-            } else {
-                let greeted = async { greet(TcpStream::from_std(stream)?, patience).await };
-                if let Some(io) = self.in_time(peer, greeted).await {
-                    let _may_go = begun();
-                    self.serve_calls(io, peer, None, service).await;
-                }
-            }
-        };
-        if told_to_go.run_until_cancelled(serving).await.is_none() {
+        if is_over.is_none() {
             tracing::debug!(%peer, "connection made room for another");
         }
     }

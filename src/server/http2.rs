@@ -9,8 +9,8 @@ mod call;
 mod received;
 
 use std::{
+    collections::VecDeque,
     future::Future,
-    mem::take,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Instant,
@@ -30,10 +30,12 @@ pub(super) use alive::Pace;
 use call::Call;
 pub use received::Received;
 
-/// Calls that are taken before any of them is answered.
+/// Calls that are answered in one turn, before other connections have theirs.
 const TOGETHER_MAX: usize = 64;
+/// Calls that wait for their turn here, at most: more wait in h2, which bounds those that were reset meanwhile.
+const CAME_MAX: usize = 1_024;
 /// Calls whose memory a connection keeps for the next ones.
-const KEPT_MAX: usize = 16;
+const KEPT_MAX: usize = 32;
 
 /// Why a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +55,8 @@ pub(super) struct Http2<IO, A> {
     calls: Calls,
     pace: Pace,
     is_leaving: bool,
-    /// Empty between two turns.
-    came: Vec<Came>,
+    /// Calls that wait for their turn.
+    came: VecDeque<Came>,
 }
 
 enum State<IO> {
@@ -62,14 +64,15 @@ enum State<IO> {
     Serves(Connection<IO, Bytes>, Option<Alive>),
 }
 
-type Came = (Request<RecvStream>, SendResponse<Bytes>);
+/// A call, and when it came.
+type Came = (Request<RecvStream>, SendResponse<Bytes>, Instant);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, A: Answers> Http2<IO, A> {
     /// Serves a connection on these terms. What its calls wait for goes on in `calls`. `pace`: how it is found out that
     /// the client is gone.
     pub(super) fn new((terms, pace): (&Builder, Pace), io: IO, answers: A, calls: Calls) -> Self {
         let state = State::Begins(terms.handshake(io));
-        Self { state, answers, calls, pace, is_leaving: false, came: Vec::new() }
+        Self { state, answers, calls, pace, is_leaving: false, came: VecDeque::new() }
     }
 
     /// Tells the client to open no more calls (GOAWAY); the connection ends with those that are open.
@@ -82,16 +85,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Answers> Http2<IO, A> {
         self.is_leaving = true;
     }
 
-    /// Answers calls as far as they can be at once.
+    /// Begins the calls whose turn it is, and answers those that can be answered at once.
     fn answer(&mut self, context: &mut Context<'_>) {
-        let arrived = Instant::now();
-        let mut came = take(&mut self.came);
-        for (request, respond) in came.drain(..) {
+        for _ in 0..TOGETHER_MAX {
+            let Some((request, respond, arrived)) = self.came.pop_front() else { break };
             let answer = self.answers.clone().answer(request.map(Received::new), arrived);
             self.calls.begin(Call::new(respond, answer), context);
         }
-        came.shrink_to(KEPT_MAX);
-        self.came = came;
+        if self.came.is_empty() {
+            self.came.shrink_to(KEPT_MAX);
+        }
     }
 }
 
@@ -110,21 +113,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, A: Answers> Future for Http2<IO, A> {
             me.state = State::Serves(connection, alive);
         }
         let State::Serves(connection, alive) = &mut me.state else { return Poll::Pending };
-        while me.came.len() < TOGETHER_MAX {
+        // All that came is taken, whenever its turn is: what it waits here, its caller waits.
+        let (before, mut arrived) = (me.came.len(), None);
+        while me.came.len() < CAME_MAX {
             match connection.poll_accept(context) {
-                Poll::Ready(Some(call)) => me.came.push(call?),
+                Poll::Ready(Some(call)) => {
+                    let (request, respond) = call?;
+                    let arrived = *arrived.get_or_insert_with(Instant::now);
+                    me.came.push_back((request, respond, arrived));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
             }
         }
         if let Some(alive) = alive
-            && alive.is_silent(!me.came.is_empty(), context)
+            && alive.is_silent(me.came.len() > before, context)
         {
             return Poll::Ready(Err(Broken::Silent));
         }
         if !me.came.is_empty() {
             me.answer(context);
-            // The next turn sends what was answered, after that of others.
+            // What was answered is sent in the next turn, which comes after that of others.
             context.waker().wake_by_ref();
         }
         Poll::Pending

@@ -197,15 +197,9 @@ fn most_without(rate: Rate, span: Duration, lost: u64) -> u64 {
 /// Holds what was let through against the limits.
 pub(crate) fn judge(limits: Limits, calls: &[Call], segments: &[Segment]) -> Judged {
     let Limits { of_key: rate_of_key, of_all: rate_of_all } = limits;
-<<<<<<< HEAD
-    let how_many = |passed| calls.iter().filter(|call| call.passed == passed).count() as u64;
-    let mut judged =
-        Judged { refused: how_many(Some(false)), unknown: how_many(None), ..Judged::default() };
-=======
     let count = |passed| calls.iter().filter(|call| call.passed == passed).count() as u64;
     let (refused, unknown) = (count(Some(false)), count(None));
     let mut judged = Judged { refused, unknown, ..Judged::default() };
->>>>>>> b62a3d824662c2b33826fb106463065033b81391
     for segment in segments {
         let Segment { from, to, lost } = *segment;
         let is_inside = |call: &&Call| call.begun >= from && call.ended <= to;

@@ -5,11 +5,7 @@ use crate::{
     tokens,
 };
 
-<<<<<<< HEAD
-/// An input changed by chance. None: it is not of this form.
-=======
 /// A change of an input; none where it has no form that could be kept.
->>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
 type Shape = fn(&[u8], &mut Random) -> Option<Vec<u8>>;
 
 /// What is asked of bytes. Whatever they are, it ends, soon, and does not panic.

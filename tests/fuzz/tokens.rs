@@ -34,17 +34,10 @@ struct Lists {
     lists: Vec<List>,
 }
 
-<<<<<<< HEAD
-/// A list: its RPC, fields with their values, and who asks.
-type Query = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-
-/// The fields by which lists differ.
-=======
 /// A list: its RPC, fields of the request, and who asks.
 type Query = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 /// Lists that differ in what they list, in their order, and in who asks.
->>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
 const QUERIES: &[Query] = &[
     ("ListPolicies", &[], "root"),
     ("ListWorkspaces", &[], "root"),
@@ -71,12 +64,7 @@ impl List {
     fn page(&self, told: &Told) -> (Vec<DynamicMessage>, String) {
         let [bytes] = &told.raw_messages()[..] else { panic!("{told:?}") };
         let page = DynamicMessage::decode(self.rpc.output(), &**bytes).unwrap();
-<<<<<<< HEAD
-        let items =
-            page.descriptor().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
-=======
         let items = page.descriptor().fields().find(FieldDescriptor::is_list).unwrap();
->>>>>>> b0f6e7c9d22d7065bbf23029ca369a1f8a42be6a
         let items = page.get_field(&items).into_owned();
         let items = items.as_list().unwrap().iter().map(|it| it.as_message().unwrap().clone());
         let token = page.get_field_by_name("next_page_token").unwrap();

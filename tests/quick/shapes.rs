@@ -213,7 +213,7 @@ fn headed(world: &World) -> Vec<(Call, Option<&'static str>, By)> {
         (call().without("authorization"), Some("16"), By::Nobody),
         (call().with("traceparent", SAMPLED), Some("0"), By::Itself),
         (call().with("traceparent", NOT_SAMPLED), Some("0"), By::Itself),
-        (call().to(&format!("{INTROSPECT}?x=y")), Some("0"), By::Itself),
+        (call().to(&format!("{INTROSPECT}?x=y")), Some("12"), By::Nobody),
         (call().to(&format!("{INTROSPECT}/")), Some("12"), By::Services),
         (call().to("/keyward.v1.Introspect/introspect"), Some("12"), By::Services),
         (call().to("/keyward.v1.Introspect/%49ntrospect"), Some("12"), By::Services),

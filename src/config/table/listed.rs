@@ -341,7 +341,7 @@ pub static SETTINGS: &[Setting] = &[
     number(
         "usage.flush_interval_ms",
         10..=HOUR_MS,
-        "Milliseconds between two writes of how keys were used, which a crash loses.",
+        "Milliseconds between two writes of how keys were used, at the least: after one that took long the next waits nine times as long, a minute at the most. A crash loses what was not written.",
         |s| s.usage.flush_interval_ms,
     ),
     number(

@@ -35,6 +35,7 @@ impl Future for Answer {
         match &*self.0 {
             "/panics" => panic!("as it was told to"),
             "/waits" => Poll::Pending,
+            "/large" => Poll::Ready(Response::new(Body::new(Large(LARGE, false)))),
             "/slow" => Poll::Ready(Response::new(Body::new(Slow))),
             _ => Poll::Ready(Response::new(Body::empty())),
         }
@@ -51,7 +52,7 @@ impl Answers for Service {
     }
 }
 
-/// One frame of data, and no more for ever.
+/// A body of which nothing ever comes.
 struct Slow;
 
 impl hyper::body::Body for Slow {
@@ -63,6 +64,31 @@ impl hyper::body::Body for Slow {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         Poll::Pending
+    }
+}
+
+/// So many frames of 1,000 bytes, and trailers.
+struct Large(usize, bool);
+
+const LARGE: usize = 5;
+
+impl hyper::body::Body for Large {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        if self.1 {
+            return Poll::Ready(None);
+        }
+        let Some(left) = self.0.checked_sub(1) else {
+            self.1 = true;
+            return Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new()))));
+        };
+        self.0 = left;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 1_000])))))
     }
 }
 
@@ -153,6 +179,81 @@ async fn a_connection_that_leaves_ends_with_its_last_call() {
     tokio::spawn(connection);
     // Its client may be gone before it has heard all.
     let _ = tokio::time::timeout(PACE.interval / 2, served).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_leaves_ends_the_calls_that_are_open_first() {
+    let (theirs, ours) = tokio::io::duplex(1 << 16);
+    let calls = Calls::default();
+    let mut http = Http2::new((&Builder::new(), PACE), ours, Service::default(), calls.clone());
+    let (client, ()) = tokio::join!(client::handshake(theirs), async {
+        let begun = poll_fn(|context| {
+            let polled = Pin::new(&mut http).poll(context);
+            assert!(polled.is_pending());
+            if matches!(http.state, State::Serves(..)) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        begun.await;
+    });
+    let (mut client, connection) = client.unwrap();
+    let heard = tokio::spawn(connection);
+    let (_answer, mut stream) = client.send_request(get("/waits"), false).unwrap();
+    let open = poll_fn(|context| {
+        assert!(Pin::new(&mut http).poll(context).is_pending());
+        if calls.are_none() { Poll::Pending } else { Poll::Ready(()) }
+    });
+    open.await;
+    http.leave();
+    let served = tokio::spawn(http);
+    // It stays as long as the call does.
+    tokio::time::sleep(PACE.interval).await;
+    assert!(!served.is_finished());
+    stream.send_reset(Reason::CANCEL);
+    let _ = tokio::time::timeout(PACE.interval / 2, served).await.unwrap().unwrap();
+    drop(client);
+    let _ = heard.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_calls_come_at_once_all_are_answered() {
+    let (io, _, _served) = serve(&Service::default());
+    let (mut client, connection) = client::handshake(io).await.unwrap();
+    // All are there before any is read.
+    let answers: Vec<_> =
+        (0..3 * TOGETHER_MAX).map(|_| client.send_request(get("/"), true).unwrap().0).collect();
+    tokio::spawn(connection);
+    for answer in answers {
+        assert!(answer.await.unwrap().status().is_success());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_larger_than_its_clients_window_is_sent_as_that_opens() {
+    let (io, calls, _served) = serve(&Service::default());
+    let mut terms = client::Builder::new();
+    let (mut client, connection) =
+        terms.initial_window_size(1_500).handshake::<_, Bytes>(io).await.unwrap();
+    tokio::spawn(connection);
+    let (answer, _) = client.send_request(get("/large"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    let mut read = 0;
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        read += data.len();
+        body.flow_control().release_capacity(data.len()).unwrap();
+    }
+    assert_eq!(read, LARGE * 1_000);
+    assert!(body.trailers().await.unwrap().is_some());
+    // One that is not read waits, and ends when it is given up.
+    let (answer, mut stream) = client.send_request(get("/large"), false).unwrap();
+    let _unread = answer.await.unwrap();
+    assert!(!calls.are_none());
+    stream.send_reset(Reason::CANCEL);
+    let over = async {
+        while !calls.are_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PACE.interval / 2, over).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

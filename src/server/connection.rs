@@ -142,9 +142,9 @@ impl Connections {
         // As who leaves a ping unanswered.
         let patience = self.settings.keepalive_interval() + self.settings.keepalive_timeout();
         // Until it has begun each may have to go; then only where the oldest do.
-        let begun = || {
+        let begun = |ousted| {
             drop(beginning);
-            (crowd == Crowd::OldestLeaves).then(|| Arc::clone(&ousted))
+            (crowd == Crowd::OldestLeaves).then_some(ousted)
         };
         // Each kind of connection has a code of its own: one that is not encrypted pays nothing for those that are.
         let is_over = if self.greeting.is_encrypted() {
@@ -159,14 +159,16 @@ impl Connections {
             };
             match ousted.run_until_cancelled(self.in_time(peer, greeted)).await {
                 Some(Some((io, shown))) => {
-                    unless(begun(), self.serve_calls(io, peer, shown, service)).await
+                    unless(begun(ousted), self.serve_calls(io, peer, shown, service)).await
                 }
                 greeted => greeted.map(drop),
             }
         } else {
             let greeted = async { greet(TcpStream::from_std(stream)?, patience).await };
             match ousted.run_until_cancelled(self.in_time(peer, greeted)).await {
-                Some(Some(io)) => unless(begun(), self.serve_calls(io, peer, None, service)).await,
+                Some(Some(io)) => {
+                    unless(begun(ousted), self.serve_calls(io, peer, None, service)).await
+                }
                 greeted => greeted.map(drop),
             }
         };

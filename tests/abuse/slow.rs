@@ -186,6 +186,9 @@ pub(crate) async fn unread(target: Target) -> (Ended, Vec<Abuser>) {
     (ended, open)
 }
 
+/// Answers to 480 batches of 100 keys, some 100 kB each, which are there before anybody takes them.
+const UNREAD_MAX: u64 = 96 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_takes_are_cut_off_and_bounded() {
     let stage = Stage::new(&[("server.deadline_max_ms", "3000")]).await;
@@ -201,7 +204,7 @@ async fn answers_that_nobody_takes_are_cut_off_and_bounded() {
         }
         ended
     };
-    stage.abused("unread answers", Bounds::default(), abuse).await;
+    stage.abused("unread answers", Bounds { memory: UNREAD_MAX }, abuse).await;
 }
 
 /// Streams of questions whose answers nobody takes.

@@ -53,6 +53,9 @@ const WRITTEN: &[(&str, &str, &str, &str, &str)] = &[
     ),
 ];
 
+/// What a policy answers for what it leaves out.
+const OF_POLICIES: &str = r#"{"resources":{"separator":"/","wildcard":"*"},"expiry":{},"rotation":{},
+    "unmatched_resource":"UNMATCHED_RESOURCE_INSUFFICIENT_SCOPE"}"#;
 /// What an update itself changes, whatever is named.
 const OF_CHANGES: &[&str] = &["etag", "revision", "update_time", "rotation_due_time"];
 /// The most paths that a mask has.
@@ -90,6 +93,8 @@ struct Kind {
     name: &'static str,
     changeable: Vec<FieldDescriptor>,
     values: [DynamicMessage; 2],
+    /// What is answered for what is left out.
+    defaults: DynamicMessage,
 }
 
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
@@ -102,7 +107,8 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             DynamicMessage::deserialize(get.output(), &mut json).unwrap()
         };
         let changeable = get.output().fields().filter(is_changeable).collect();
-        Kind { update, get, field, name, changeable, values: [read(one), read(two)] }
+        let defaults = read(if *kind == "Policy" { OF_POLICIES } else { "{}" });
+        Kind { update, get, field, name, changeable, values: [read(one), read(two)], defaults }
     };
     WRITTEN.iter().map(kind).collect()
 });
@@ -202,7 +208,10 @@ async fn check(service: &mut Service, update: &Update) {
         let now = of_group(&after.0, name);
         if named.contains(name) {
             // What is left out of an answer: that a key never expires.
-            let given = of_group(&update.resource, name);
+            let given = match of_group(&update.resource, name) {
+                none if none.is_empty() => of_group(&update.kind.defaults, name),
+                given => given,
+            };
             let given: Vec<_> =
                 given.into_iter().filter(|(field, _)| field != "never_expires").collect();
             let now: Vec<_> =

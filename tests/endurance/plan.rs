@@ -35,6 +35,9 @@ const ANY_MAY_END: f64 = 1.0 / 3.0;
 /// What counts as long: the memory of shorter runs says little.
 const LONG: Duration = Duration::from_secs(120);
 
+/// In a run as long as this each fault comes by turns.
+const ALL_FAULTS: Duration = Duration::from_secs(1_500);
+
 impl Plan {
     /// As the variables say that `tests/soak` sets; the short form without them.
     pub(crate) fn from_environment() -> Self {
@@ -97,6 +100,10 @@ impl Plan {
 
     pub(crate) fn is_long(&self) -> bool {
         self.span >= LONG
+    }
+
+    pub(crate) fn has_all_faults(&self) -> bool {
+        self.span >= ALL_FAULTS
     }
 
     /// From when on one process goes on to the end.

@@ -14,6 +14,7 @@ use crate::{
     found::Lost,
     limited::Judged,
     load::{World, names},
+    strikes::Strikes,
     tally::Figures,
     verdict::{DESCRIPTORS_MORE, Descriptors, Memory},
 };
@@ -37,6 +38,7 @@ pub(crate) struct Rates {
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) is_long: bool,
+    pub(crate) has_all_faults: bool,
     pub(crate) json: Option<PathBuf>,
     pub(crate) rates: Rates,
     /// What calls came to while as much as possible was asked for.
@@ -46,6 +48,10 @@ pub(crate) struct Report {
     pub(crate) answers: u64,
     pub(crate) figures: Figures,
     pub(crate) lost: Lost,
+    /// Keys that some replica did not answer for in the end.
+    pub(crate) unasked: Vec<String>,
+    /// How often anything panicked, by the logs.
+    pub(crate) panics: usize,
     pub(crate) memory: Vec<Memory>,
     pub(crate) descriptors: Vec<Descriptors>,
     pub(crate) limits: Judged,
@@ -123,6 +129,7 @@ impl Report {
             "answers_judged": self.answers,
             "answers_by_outcome": figures.answered,
             "faults": figures.faults,
+            "panics": self.panics,
             "faults_without_effect": figures.without_effect,
             "recovery_ms_max": figures.recoveries.iter().max().map(|span| ms(*span)),
             "violations": figures.violations,
@@ -173,6 +180,9 @@ impl Report {
         let failed = failed + self.world.book.not_sent_in_quiet.load(Relaxed);
         let injected: u64 = figures.faults.values().sum();
         let kinds = figures.faults.len();
+        let missing: Vec<_> =
+            Strikes::names().filter(|it| !figures.faults.contains_key(*it)).collect();
+        let missing_max = if self.has_all_faults { 0 } else { usize::MAX };
         let without = figures.without_effect.len();
         let never = self.world.book.never_good(&names());
         let unlike: Vec<_> = self.counted.iter().filter(|it| !it.is_right()).collect();
@@ -195,6 +205,9 @@ impl Report {
             (self.limits.passed > 0 && self.limits.refused > 0, "no limit was spent".to_owned()),
             (unlike.is_empty(), format!("usage is not what was asked: {unlike:?}")),
             (kinds >= FAULTS_MIN, format!("there were {kinds} kinds of fault")),
+            (missing.len() <= missing_max, format!("never came: {missing:?}")),
+            (self.unasked.is_empty(), format!("not answered in the end: {:?}", self.unasked)),
+            (self.panics == 0, format!("{} panics in the logs", self.panics)),
             (is_enough, format!("without effect: {:?}", figures.without_effect)),
             (never.is_empty(), format!("never answered well: {never:?}")),
             (failed as f64 <= failed_max, format!("{failed} failed beside {good} good calls")),

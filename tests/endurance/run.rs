@@ -34,7 +34,7 @@ use crate::{
     tally::Tally,
     until::INTERVAL,
     verdict,
-    world::Tenant,
+    world::{Key, Tenant},
 };
 
 /// The part of what is answered at the most that is asked for.
@@ -45,6 +45,8 @@ const JUDGED_EVERY: Duration = Duration::from_secs(15);
 const HELD: Duration = Duration::from_millis(250);
 /// What a program logs when it loses Redis.
 const LOST: &str = "Redis cannot be asked";
+/// What it logs, or Rust itself prints, when something panics.
+const PANICKED: &str = "panicked";
 
 pub(crate) struct Run {
     plan: Plan,
@@ -301,6 +303,18 @@ impl Run {
         }
     }
 
+    /// Asks a replica for a key until it answers, as long as recovering may take.
+    async fn is_answered(&self, key: &Arc<Key>, replica: usize) -> bool {
+        let (world, secret) = (&self.world, key.newest_secret());
+        let answered = async {
+            let mut interval = tokio::time::interval(INTERVAL);
+            while ask(&world.cluster, &world.tally, replica, key, &secret).await.is_none() {
+                interval.tick().await;
+            }
+        };
+        tokio::time::timeout(self.plan.pace.recovered_within, answered).await.is_ok()
+    }
+
     async fn report(
         mut self,
         going: Going,
@@ -319,12 +333,11 @@ impl Run {
         let rest = world.at_rest().await;
         // Each key once more, everywhere: what is in memory, beside what was acknowledged.
         let keys = world.tally.made.lock().unwrap().clone();
+        let mut unasked = Vec::new();
         for key in &keys {
-            let asked = (0..REPLICAS).map(|it| {
-                let (world, secret) = (&world, key.newest_secret());
-                async move { ask(&world.cluster, &world.tally, it, key, &secret).await }
-            });
-            futures_util::future::join_all(asked).await;
+            let asked = (0..REPLICAS).map(|replica| self.is_answered(key, replica));
+            let answered = futures_util::future::join_all(asked).await;
+            unasked.extend(answered.contains(&false).then(|| key.name()));
         }
         drop(rest);
         self.judge().await;
@@ -340,6 +353,7 @@ impl Run {
         Report {
             seed: self.seed,
             is_long: self.plan.is_long(),
+            has_all_faults: self.plan.has_all_faults(),
             json: self.plan.json,
             rates: Rates { saturating, driven, due, took },
             at_most,
@@ -348,6 +362,8 @@ impl Run {
             figures: world.tally.figures(),
             answers: world.tally.answers.load(Ordering::SeqCst),
             lost,
+            unasked,
+            panics: self.world.cluster.log().matches(PANICKED).count(),
             memory: verdict::memory(&samples, span, self.plan.growth_kib),
             descriptors: verdict::descriptors(&samples, span),
             limits: limited::judge(world.limited.limits, &calls, &self.segments),

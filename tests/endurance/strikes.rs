@@ -73,6 +73,11 @@ impl Strikes {
         Self::of(of_replicas.chain(Strike::OF_REDIS).collect())
     }
 
+    /// What each is called that comes in any third of a run.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Self::all().all.into_iter().filter(|strike| !strike.ends_all()).map(Strike::name)
+    }
+
     /// Those that take little time.
     pub(crate) fn quick() -> Self {
         Self::of(vec![

@@ -59,6 +59,7 @@ async fn a_cached_answer_makes_no_call_to_the_database() {
         ("database.migrate_on_start", "true"),
         ("replicas.lease_ms", "60000"),
         ("replicas.poll_interval_ms", "20000"),
+        ("usage.flush_interval_ms", "3600000"),
     ]);
     let secret = deployment.bootstrap();
     let serving = deployment.serve().await;

@@ -175,8 +175,9 @@ impl Service {
         let line = line(Arc::new(keys), admin, back);
         let probe = format!("sqlite://{}", settings.database.path.display());
         let mut probe = sea_orm::ConnectOptions::new(probe);
-        // What is asked is told of one connection.
+        // What is asked is told of one connection, however long this goes on.
         probe.max_connections(1).min_connections(1).sqlx_logging(false);
+        probe.max_lifetime(None).idle_timeout(None);
         let probe = Database::connect(probe).await.unwrap();
         let (minted, known, age) = (Vec::new(), None, 0);
         Self { line, clock, store, probe, keyring, secrets, minted, known, age, directory }

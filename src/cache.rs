@@ -55,14 +55,14 @@ use crate::{
     mutants::{self, Mutant},
 };
 use entries::{Entries, Entry};
-use hot::Hot;
+use hot::{ForAll, Hot};
 use loads::{Begun, Load, Loads};
 
 /// How much is kept, and how much is loaded at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// About how many bytes of memory the keys take. An eighth of them is for what threads have at
-    /// hand.
+    /// About how many bytes of memory the keys take. An eighth of them is for where threads find
+    /// those that they have at hand.
     pub bytes_max: u64,
     /// Reads of the store at once.
     pub loads_max: usize,
@@ -204,14 +204,15 @@ impl FindKey for Cache {
         let mut is_certain = false;
         loop {
             let permit = parts.coherence.permit();
-            let (waiting, is_joined) = match parts.loads.begin(digest, || parts.known(digest)) {
-                Begun::Known(key) => return parts.check(permit).map(|()| key),
-                Begun::Joined(waiting) => (waiting, true),
-                Begun::First(waiting, load) => {
-                    self.load(Digest::from_bytes(*digest.as_bytes()), load);
-                    (waiting, false)
-                }
-            };
+            let (waiting, is_joined) =
+                match parts.loads.begin(digest, || parts.kept(digest).map(|entry| entry.key)) {
+                    Begun::Known(key) => return parts.check(permit).map(|()| key),
+                    Begun::Joined(waiting) => (waiting, true),
+                    Begun::First(waiting, load) => {
+                        self.load(Digest::from_bytes(*digest.as_bytes()), load);
+                        (waiting, false)
+                    }
+                };
             if is_joined {
                 parts.counters.joins.count();
             }
@@ -259,19 +260,20 @@ impl Parts {
     /// The key of a secret, or that there is none, where what is in memory counts: first what this
     /// thread has at hand, then what is kept for all.
     fn known(&self, digest: &Digest) -> Option<Option<Arc<LiveKey>>> {
-        let counts = |stamp, subjects: &Subjects| self.coherence.usable(stamp, subjects);
         let now = seconds();
-        if let Some(hot::Found { key, is_told }) = self.hot.get(digest, now, counts) {
-            if is_told {
-                self.entries.tell(digest);
-            }
+        if let Some(key) = self.hot.get(digest, now, self) {
             return Some(Some(key));
         }
-        let entry = self.entries.get(digest).filter(|entry| self.counts(entry))?;
+        let entry = self.kept(digest)?;
         if let Entry { key: Some(key), stamp, subjects, since } = &entry {
             self.hot.offer(digest, (key, *stamp, *subjects), *since, now);
         }
         Some(entry.key)
+    }
+
+    /// What is kept for all, where it counts.
+    fn kept(&self, digest: &Digest) -> Option<Entry> {
+        self.entries.get(digest).filter(|entry| self.counts(entry))
     }
 
     /// Reads the store when it is its turn. None: nobody waits for it any more.
@@ -306,6 +308,20 @@ impl Parts {
             self.entries.insert(digest, &entry);
         }
         entry
+    }
+}
+
+impl ForAll for Parts {
+    fn counts(&self, stamp: Stamp, subjects: &Subjects) -> bool {
+        self.coherence.usable(stamp, subjects)
+    }
+
+    fn is_short(&self) -> bool {
+        self.entries.is_short()
+    }
+
+    fn tell(&self, digest: &Digest) {
+        self.entries.tell(digest);
     }
 }
 

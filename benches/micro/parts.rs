@@ -56,7 +56,7 @@ pub(crate) fn secrets(world: &World, table: &mut Table) {
 /// What is in memory: at once where the cache can tell so, else by the way of all look-ups.
 pub(crate) fn cache(world: &World, table: &mut Table) {
     let cache = &world.cache;
-    // Until the caches in front have what is asked for most.
+    // Until the caches in front have what is asked for.
     let known = world.zipf.iter().rev().filter(|place| {
         let digest = &world.keys[**place as usize].digest;
         matches!(cache.at_hand(digest), Ok(AtHand::Key(_)))

@@ -18,6 +18,9 @@ const ABSENT_MAX: u64 = 16_384;
 /// About how many bytes moka takes for an entry: its node, its place in three lists and in the table.
 const OVERHEAD: usize = 320;
 
+/// Where less than this part of the bytes is left, room is short.
+const SHORT_PART: u64 = 16;
+
 /// What a look-up found.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -35,6 +38,8 @@ pub(super) struct Entry {
 pub(super) struct Entries {
     keys: Cache<Place, Entry, OwnBits>,
     absent: Cache<Place, Entry, OwnBits>,
+    /// How many bytes of keys leave little room for more.
+    short_from: u64,
 }
 
 impl Entries {
@@ -44,6 +49,7 @@ impl Entries {
         Self {
             keys: keys.time_to_live(AGE_MAX).build_with_hasher(OwnBits),
             absent: absent.time_to_live(AGE_MAX).build_with_hasher(OwnBits),
+            short_from: bytes_max - bytes_max / SHORT_PART,
         }
     }
 
@@ -55,6 +61,11 @@ impl Entries {
     /// Takes note that a key is in use, where it is still kept.
     pub(super) fn tell(&self, digest: &Digest) {
         self.keys.get(&Place::of(digest));
+    }
+
+    /// Whether there is little room left: as of when what is due was done last.
+    pub(super) fn is_short(&self) -> bool {
+        self.keys.weighted_size() >= self.short_from
     }
 
     /// May wait for a moment: not for the threads of the front.

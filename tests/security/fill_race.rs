@@ -5,16 +5,18 @@
 //! - guava #1881: a load that runs while its key is invalidated stays in the cache.
 //!
 //! Here a look-up is held open with the old state in its hands, the change runs to its end, and
-//! whoever asks afterwards must not be answered by what the look-up brings. The parts of it, step
-//! by step: `tests/cache/interleavings.rs`; every order of the steps: `tests/coherence.rs`.
+//! whoever asks afterwards must not be answered by what the look-up brings: neither who is seen to
+//! wait for it before it is let go, nor who comes when it has ended. The parts of it, step by step: `tests/cache/interleavings.rs`; every order of the steps: `tests/coherence.rs`.
 
 use std::{net::SocketAddr, time::Duration};
 
 use keyward::proto::{self, DenyReason};
+use tokio::task::JoinHandle;
 
 use crate::{
+    metrics_reader::Metrics,
     parts::{Parts, with_parts},
-    process::variable,
+    process::{Serving, variable},
     proxy::{Held, Proxy},
     support::{Caller, grants, policy},
     ways::question,
@@ -126,15 +128,94 @@ async fn reason(mut caller: Caller, secret: String) -> DenyReason {
     caller.introspect.introspect(question).await.unwrap().into_inner().reason()
 }
 
-/// Waits until so many look-ups are held.
-async fn are_held(held: impl Fn() -> u64, count: u64) {
+/// Waits until a count has come to this.
+async fn come_to(what: &str, wanted: u64, count: impl AsyncFn() -> u64) {
     let waiting = async {
         let mut interval = tokio::time::interval(INTERVAL);
-        while held() < count {
+        while count().await < wanted {
             interval.tick().await;
         }
     };
-    tokio::time::timeout(LONG, waiting).await.expect("a look-up is to be held");
+    tokio::time::timeout(LONG, waiting).await.expect(what);
+}
+
+/// A place where a look-up can be held with what it has read, and who waits for it is seen.
+trait Holding {
+    /// How many look-ups were ever held.
+    fn held(&self) -> u64;
+    /// How many questions ever waited for a look-up of another.
+    async fn joined(&self) -> u64;
+    fn hold(&self);
+    fn let_go(&self);
+
+    /// Asks, and has the look-up held with the state of now in its hands.
+    async fn begin<T: Send + 'static>(
+        &self,
+        question: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let before = self.held();
+        self.hold();
+        let first = tokio::spawn(question);
+        come_to("a look-up is to be held", before + 1, async || self.held()).await;
+        first
+    }
+
+    /// Asks, and lets the look-up that is held go when the question is seen to wait for it.
+    async fn join<T: Send + 'static>(
+        &self,
+        question: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let before = self.joined().await;
+        let later = tokio::spawn(question);
+        come_to("a question is to wait", before + 1, async || self.joined().await).await;
+        assert!(!later.is_finished(), "it was answered while the look-up was held");
+        self.let_go();
+        later.await.unwrap()
+    }
+}
+
+impl Holding for Parts {
+    fn held(&self) -> u64 {
+        self.keys.held() as u64
+    }
+
+    async fn joined(&self) -> u64 {
+        self.cache.counts().joins
+    }
+
+    fn hold(&self) {
+        self.keys.hold(true);
+    }
+
+    fn let_go(&self) {
+        self.keys.hold(false);
+    }
+}
+
+/// A program, and what stands between it and its database.
+struct Behind {
+    proxy: Proxy,
+    serving: Serving,
+}
+
+impl Holding for Behind {
+    fn held(&self) -> u64 {
+        self.proxy.counted().look_ups
+    }
+
+    async fn joined(&self) -> u64 {
+        let address = self.serving.metrics;
+        let told = tokio::task::spawn_blocking(move || Metrics::of(address)).await.unwrap();
+        told.value("keyward_cache_joins_total") as u64
+    }
+
+    fn hold(&self) {
+        self.proxy.hold(Held { look_ups: true, ..Held::default() });
+    }
+
+    fn let_go(&self) {
+        self.proxy.release();
+    }
 }
 
 #[test]
@@ -145,27 +226,19 @@ fn what_a_look_up_read_before_a_change_answers_nobody_after_it_on_sqlite() {
         for (number, (change, expected)) in CHANGES.into_iter().enumerate() {
             let id = format!("c{number}");
             let secret = prepared(&mut root, change, &id).await;
-            let before = parts.keys.held();
-            parts.keys.hold(true);
-            let first = tokio::spawn(reason(root.clone(), secret.clone()));
-            are_held(|| parts.keys.held() as u64, before as u64 + 1).await;
+            let first = parts.begin(reason(root.clone(), secret.clone())).await;
             make(&mut root, change, &id).await;
-            let later = tokio::spawn(reason(root.clone(), secret.clone()));
-            parts.keys.hold(false);
-            assert_eq!(later.await.unwrap(), expected, "{change:?}: asked before it was let go");
+            let later = parts.join(reason(root.clone(), secret.clone())).await;
+            assert_eq!(later, expected, "{change:?}: asked before it was let go");
             // Asked before the change, it may know either state.
             let _ = first.await.unwrap();
             assert_eq!(reason(root.clone(), secret).await, expected, "{change:?}: what stayed");
         }
         let secret = caller_of(&mut root).await;
-        let before = parts.keys.held();
-        parts.keys.hold(true);
-        let first = tokio::spawn(is_let_in(address, secret.clone()));
-        are_held(|| parts.keys.held() as u64, before as u64 + 1).await;
+        let first = parts.begin(is_let_in(address, secret.clone())).await;
         revoke_caller(&mut root).await;
-        let later = tokio::spawn(is_let_in(address, secret.clone()));
-        parts.keys.hold(false);
-        assert!(!later.await.unwrap(), "a caller that called before it was let go");
+        let later = parts.join(is_let_in(address, secret.clone())).await;
+        assert!(!later, "a caller that called before it was let go");
         let _ = first.await.unwrap();
         assert!(!is_let_in(address, secret).await, "a caller that stayed");
     });
@@ -179,35 +252,29 @@ async fn what_a_look_up_read_before_a_change_answers_nobody_after_it_on_postgres
     let proxy = Proxy::start(server).await;
     let through = (variable("database.url"), proxy.through(&url));
     let status = tonic_health::pb::health_check_response::ServingStatus::Serving;
-    let behind = replicas.deployment.start_with(status, &[through]).await;
+    let serving = replicas.deployment.start_with(status, &[through]).await;
+    let behind = Behind { proxy, serving };
+    let address = behind.serving.address;
     let mut roots = replicas.roots().await;
-    let there = caller_at(behind.address, &replicas.root_secret).await;
+    let there = caller_at(address, &replicas.root_secret).await;
     // From now on the caller itself is known there.
     assert_eq!(reason(there.clone(), "x".to_owned()).await, DenyReason::InvalidKey);
     for (number, (change, expected)) in CHANGES.into_iter().enumerate() {
         let id = format!("c{number}");
         let at = number % roots.len();
         let secret = prepared(&mut roots[at], change, &id).await;
-        let before = proxy.counted().look_ups;
-        proxy.hold(Held { look_ups: true, ..Held::default() });
-        let first = tokio::spawn(reason(there.clone(), secret.clone()));
-        are_held(|| proxy.counted().look_ups, before + 1).await;
+        let first = behind.begin(reason(there.clone(), secret.clone())).await;
         make(&mut roots[at], change, &id).await;
-        let later = tokio::spawn(reason(there.clone(), secret.clone()));
-        proxy.release();
-        assert_eq!(later.await.unwrap(), expected, "{change:?}: asked before it was let go");
+        let later = behind.join(reason(there.clone(), secret.clone())).await;
+        assert_eq!(later, expected, "{change:?}: asked before it was let go");
         let _ = first.await.unwrap();
         assert_eq!(reason(there.clone(), secret).await, expected, "{change:?}: what stayed");
     }
     let secret = caller_of(&mut roots[0]).await;
-    let before = proxy.counted().look_ups;
-    proxy.hold(Held { look_ups: true, ..Held::default() });
-    let first = tokio::spawn(is_let_in(behind.address, secret.clone()));
-    are_held(|| proxy.counted().look_ups, before + 1).await;
+    let first = behind.begin(is_let_in(address, secret.clone())).await;
     revoke_caller(&mut roots[0]).await;
-    let later = tokio::spawn(is_let_in(behind.address, secret.clone()));
-    proxy.release();
-    assert!(!later.await.unwrap(), "a caller that called before it was let go");
+    let later = behind.join(is_let_in(address, secret.clone())).await;
+    assert!(!later, "a caller that called before it was let go");
     let _ = first.await.unwrap();
-    assert!(!is_let_in(behind.address, secret).await, "a caller that stayed");
+    assert!(!is_let_in(address, secret).await, "a caller that stayed");
 }

@@ -48,6 +48,9 @@ mod grpc_path_bypass;
 mod half_a_tls_configuration;
 mod idempotency;
 mod ip_parsing;
+#[path = "../metrics/reader.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod metrics_reader;
 mod minting_a_broader_key;
 mod missing_means_pass;
 #[path = "../flood/parts.rs"]

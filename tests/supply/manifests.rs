@@ -39,7 +39,7 @@ fn of(value: &DeValue<'_>) -> Value {
 }
 
 /// Every file of the project, by its name from the root on.
-fn files() -> Vec<String> {
+pub(crate) fn files() -> Vec<String> {
     let (mut open, mut files) = (vec![Path::new(ROOT).to_owned()], Vec::new());
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(directory).unwrap() {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use keyward::{measure, proto, telemetry};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data, number_data_point::Value};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
@@ -131,6 +131,113 @@ async fn strangers_make_no_labels() {
     let others = told.0.keys().filter(|series| series.contains("_count{rpc_method=\"_OTHER\""));
     let strangers = told.0.keys().filter(|series| series.contains("hunter"));
     assert_eq!((others.count(), strangers.count()), (1, 0), "{told:#?}");
+}
+
+/// A tenant all of whose names begin with `tenant`, with a key that is used, refused, limited and revoked. Gives its
+/// secret.
+async fn tenant(caller: &mut crate::Caller) -> String {
+    let mut request = crate::a_policy("tenant-policy");
+    let policy = request.policy.as_mut().unwrap();
+    policy.scopes[0].name = "tenant:read".to_owned();
+    policy.roles = vec![proto::Role {
+        name: "tenant-role".to_owned(),
+        scopes: vec!["tenant:read".to_owned()],
+        ..Default::default()
+    }];
+    policy.key_types[0].prefix = "tenant_live".to_owned();
+    let window = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
+    let limit =
+        proto::RateLimit { name: "tenant-limit".into(), quota: 2, window, ..Default::default() };
+    policy.plans = vec![proto::Plan {
+        name: "tenant-plan".into(),
+        key_limits: vec![limit],
+        ..Default::default()
+    }];
+    caller.admin.create_policy(request).await.unwrap();
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: "tenant-workspace".to_owned(),
+        workspace: Some(proto::Workspace {
+            policy: "policies/tenant-policy".to_owned(),
+            plan: "tenant-plan".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    caller.admin.create_workspace(request).await.unwrap();
+    let parent = "workspaces/tenant-workspace".to_owned();
+    let request = proto::CreatePrincipalRequest {
+        parent: parent.clone(),
+        principal_id: "tenant-owner".to_owned(),
+        principal: Some(proto::Principal {
+            display_name: "tenant".into(),
+            kind: proto::PrincipalKind::User.into(),
+            role: "tenant-role".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    caller.admin.create_principal(request).await.unwrap();
+    let request = proto::CreateKeyRequest {
+        parent: parent.clone(),
+        key_id: "tenant-key".to_owned(),
+        key: Some(proto::Key {
+            display_name: "tenant".to_owned(),
+            principal: format!("{parent}/principals/tenant-owner"),
+            grants: vec![proto::Grant { scope: "tenant:read".into(), ..Default::default() }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let secret = caller.admin.create_key(request).await.unwrap().into_inner().secret;
+    for (scope, resource) in [("", ""), ("", ""), ("", ""), ("tenant:read", "tenant/resource")] {
+        let asked = proto::IntrospectRequest {
+            required_scopes: Vec::from_iter(Some(scope.to_owned()).filter(|one| !one.is_empty())),
+            resource: resource.to_owned(),
+            ..question(&secret)
+        };
+        caller.introspect.introspect(asked).await.unwrap();
+    }
+    let request =
+        proto::RevokeKeyRequest { name: format!("{parent}/keys/tenant-key"), ..Default::default() };
+    caller.admin.revoke_key(request).await.unwrap();
+    caller.introspect.introspect(question(&secret)).await.unwrap();
+    secret
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_metric_tells_the_name_of_a_key_an_owner_or_a_workspace_or_a_secret() {
+    let receiver = Receiver::start().await;
+    let world = World::new(&[
+        ("telemetry.otlp_endpoint", &receiver.url),
+        ("telemetry.metrics_interval_ms", "100"),
+    ])
+    .await;
+    let secret = tenant(&mut world.caller().await).await;
+    let address = world.serving.metrics;
+    comes_to(address, "keyward_introspect_duration_seconds_count", 5.0).await;
+    for (reason, times) in [("ALLOWED", 2.0), ("RATE_LIMITED", 2.0), ("REVOKED", 1.0)] {
+        let series = format!("keyward_decisions_total{{reason=\"{reason}\"}}");
+        comes_to(address, &series, times).await;
+    }
+    let (_, told) = get(address, "/metrics");
+    // As of a message that has the last decision.
+    let has_it = |metric: &Metric| {
+        let Some(Data::Sum(sum)) = &metric.data else { return false };
+        metric.name == "keyward.decisions"
+            && sum.data_points.iter().any(|point| {
+                let is_one = matches!(point.value, Some(Value::AsInt(1)));
+                is_one && text(&point.attributes, "reason") == "REVOKED"
+            })
+    };
+    let received = receiver.until(|received| received.metrics.iter().any(has_it)).await;
+    let sent = format!("{:?}", received.metrics);
+    assert!(told.contains("reason=\"REVOKED\""), "{told}");
+    let marks = ["tenant", "bootstrap", "workspaces/", "policies/", "127.0.0.1"];
+    let secrets = [&secret[12..28], &secret[30..46], &world.secret[8..24]];
+    for needle in marks.into_iter().chain(secrets) {
+        assert!(!told.contains(needle), "{needle}: {told}");
+        assert!(!sent.contains(needle), "{needle}: {sent}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ fn grants(scopes: &[&str]) -> Vec<proto::Grant> {
     scopes.iter().map(grant).collect()
 }
 
-fn policy() -> proto::Policy {
+pub(crate) fn policy() -> proto::Policy {
     let scope = |name: &str| proto::Scope { name: name.to_owned(), ..Default::default() };
     proto::Policy {
         scopes: vec![scope("docs:read"), scope("docs:write")],
@@ -42,7 +42,12 @@ fn policy() -> proto::Policy {
 impl World {
     /// With a policy and the workspaces `acme` and `other`. It does not run.
     pub(crate) async fn new() -> Self {
-        let deployment = Deployment::new(&[]);
+        Self::with(&[]).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let deployment = Deployment::new(settings);
         let root = deployment.bootstrap();
         let world = Self { deployment, root };
         let mut serving = world.deployment.serve().await;

@@ -71,7 +71,7 @@ async fn a_message_that_is_none_is_its_callers_error_on_every_way() {
         }
         ended
     };
-    stage.abused("odd messages", Bounds::default(), abuse).await;
+    stage.abused("odd messages", Bounds::USUAL, abuse).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn secrets_of_any_size_are_none_of_ours_and_the_largest_batch_is_bounded()
         }
         ended
     };
-    stage.abused("batches of huge secrets", Bounds::default(), abuse).await;
+    stage.abused("batches of huge secrets", Bounds::USUAL, abuse).await;
 }
 
 /// Who is no caller has no message kept, whatever its size.
@@ -131,5 +131,5 @@ async fn the_messages_of_strangers_are_not_kept() {
         }
         ended
     };
-    stage.abused("large messages of strangers", Bounds::default(), abuse).await;
+    stage.abused("large messages of strangers", Bounds::USUAL, abuse).await;
 }

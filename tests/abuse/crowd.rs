@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use crate::{
     hpack::Head,
     paths::calls,
-    stage::{Bounds, Ended, Stage, Target, note},
+    stage::{Bounds, Ended, LEFT_OF_MUCH_MAX, Stage, Target, note},
     wire::{
         ACK, Abuser, DATA, END_STREAM, FRAME_MAX, PREFACE, SETTINGS, call, frame, headers, hello,
     },
@@ -52,7 +52,8 @@ async fn half_open(target: &Target, number: usize) -> Abuser {
 async fn thousands_that_never_begin_are_hung_up_on_in_time() {
     let stage = Stage::new(&[("server.handshake_timeout_ms", "1500")]).await;
     let target = stage.target();
-    let bounds = Bounds { memory: HALF_OPEN_MAX * possible(HALF_OPEN) as u64 };
+    let bounds =
+        Bounds { memory: HALF_OPEN_MAX * possible(HALF_OPEN) as u64, left: LEFT_OF_MUCH_MAX };
     let abuse = async || {
         let mut ended = Ended::new();
         let mut open = Vec::new();
@@ -92,7 +93,7 @@ async fn those_who_never_begin_keep_nobody_out() {
         }
         ended
     };
-    stage.abused("places held by the half-open", Bounds::default(), abuse).await;
+    stage.abused("places held by the half-open", Bounds::USUAL, abuse).await;
 }
 
 /// What is no preface, whatever comes after it.
@@ -144,7 +145,7 @@ pub(crate) async fn garbage(target: Target) -> Ended {
 async fn what_is_no_http2_is_hung_up_on_and_told_nothing() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("garbage", Bounds::default(), || garbage(target)).await;
+    stage.abused("garbage", Bounds::USUAL, || garbage(target)).await;
 }
 
 /// Connections that begin in any pieces, are half closed, or break with calls in flight.
@@ -187,7 +188,7 @@ pub(crate) async fn broken(target: Target) -> Ended {
 async fn connections_that_break_anywhere_leave_nothing_behind() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("broken connections", Bounds::default(), || broken(target)).await;
+    stage.abused("broken connections", Bounds::USUAL, || broken(target)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,7 +209,13 @@ async fn ten_thousand_connections_in_a_row_leave_nothing_behind() {
         }
         ended
     };
-    stage.abused("10,000 connections in a row", Bounds { memory: IN_A_ROW_MAX }, abuse).await;
+    stage
+        .abused(
+            "10,000 connections in a row",
+            Bounds { memory: IN_A_ROW_MAX, ..Bounds::USUAL },
+            abuse,
+        )
+        .await;
 }
 
 /// Connections that do nothing, and bytes that each may cost: most is room to read and to write.
@@ -247,7 +254,7 @@ async fn a_thousand_connections_that_do_nothing_are_pinged_and_hung_up_on() {
     ])
     .await;
     let target = stage.target();
-    let bounds = Bounds { memory: IDLE_MAX * possible(IDLE) as u64 };
+    let bounds = Bounds { memory: IDLE_MAX * possible(IDLE) as u64, left: LEFT_OF_MUCH_MAX };
     let abuse = async || {
         let (mut ended, open) = idle(target, possible(IDLE)).await;
         for mut abuser in open {
@@ -272,5 +279,5 @@ async fn settings_that_were_never_sent_are_not_acknowledged_twice() {
         }
         ended
     };
-    stage.abused("settings acknowledged twice", Bounds::default(), abuse).await;
+    stage.abused("settings acknowledged twice", Bounds::USUAL, abuse).await;
 }

@@ -77,14 +77,14 @@ pub(crate) async fn unread(target: Target) -> Ended {
 async fn a_flood_of_frames_that_say_nothing_keeps_nobody_else_waiting() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("idle frames", Bounds::default(), || idle(target)).await;
+    stage.abused("idle frames", Bounds::USUAL, || idle(target)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_no_answers_to_a_flood_is_not_read_either() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("unread floods", Bounds::default(), || unread(target)).await;
+    stage.abused("unread floods", Bounds::USUAL, || unread(target)).await;
 }
 
 /// Frames of a call that bring nothing on.
@@ -109,7 +109,7 @@ async fn empty(target: Target) -> Ended {
 async fn a_flood_of_empty_parts_of_a_message_ends_its_connection() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("empty DATA", Bounds::default(), || empty(target)).await;
+    stage.abused("empty DATA", Bounds::USUAL, || empty(target)).await;
 }
 
 /// Calls opened and given up at once (CVE-2023-44487), with and without a message.
@@ -144,7 +144,7 @@ pub(crate) async fn given_up(target: Target) -> Ended {
 async fn calls_opened_and_given_up_without_a_pause_harm_nobody_else() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("rapid resets", Bounds::default(), || given_up(target)).await;
+    stage.abused("rapid resets", Bounds::USUAL, || given_up(target)).await;
 }
 
 /// Connections that are ended as a flood, one after the other.
@@ -169,7 +169,7 @@ async fn however_many_connections_end_as_floods_the_log_stays_short() {
         }
         ended
     };
-    stage.abused("a hundred floods", Bounds::default(), abuse).await;
+    stage.abused("a hundred floods", Bounds::USUAL, abuse).await;
 }
 
 /// Calls that the server itself must reset, for what its client sends after them (CVE-2025-8671).
@@ -203,7 +203,7 @@ pub(crate) async fn made_to_reset(target: Target) -> Ended {
 async fn a_connection_whose_calls_the_server_must_reset_is_ended() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("provoked resets", Bounds::default(), || made_to_reset(target)).await;
+    stage.abused("provoked resets", Bounds::USUAL, || made_to_reset(target)).await;
 }
 
 /// More calls at once than were granted.
@@ -235,7 +235,7 @@ pub(crate) async fn too_many(target: Target) -> Ended {
 async fn more_calls_than_were_granted_are_refused_and_far_more_end_the_connection() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("too many streams", Bounds::default(), || too_many(target)).await;
+    stage.abused("too many streams", Bounds::USUAL, || too_many(target)).await;
 }
 
 /// Frames that break the rules of a connection.
@@ -312,5 +312,5 @@ pub(crate) async fn unlawful(target: Target) -> Ended {
 async fn frames_that_no_client_may_send_end_the_connection() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("unlawful frames", Bounds::default(), || unlawful(target)).await;
+    stage.abused("unlawful frames", Bounds::USUAL, || unlawful(target)).await;
 }

@@ -165,5 +165,5 @@ async fn a_head_that_is_none_of_a_call_is_refused_as_the_protocols_have_it() {
         assert!(wrong.is_empty(), "{wrong:#?}");
         ended
     };
-    stage.abused("odd heads", Bounds::default(), abuse).await;
+    stage.abused("odd heads", Bounds::USUAL, abuse).await;
 }

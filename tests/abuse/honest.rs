@@ -1,6 +1,6 @@
 //! Callers who do as they should. Each of their calls must go well, in time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use keyward::proto::{Decision, IntrospectRequest, ListWorkspacesRequest};
 use tonic::{
@@ -30,6 +30,32 @@ pub(crate) enum Kind {
 }
 
 pub(crate) const KINDS: [Kind; 4] = [Kind::Asks, Kind::Reads, Kind::Checks, Kind::Comes];
+
+/// How many calls there were, and how long they took, in milliseconds: half of them at most, and all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits {
+    pub(crate) calls: usize,
+    pub(crate) p50_ms: f64,
+    pub(crate) max_ms: f64,
+}
+
+impl Waits {
+    /// Of calls that took so long each.
+    pub(crate) fn of(mut took: Vec<Duration>) -> Self {
+        took.sort_unstable();
+        // In whole microseconds.
+        let ms = |took: Option<&Duration>| took.map_or(0.0, |took| took.as_micros() as f64 / 1e3);
+        let half = took.get(took.len() / 2);
+        Self { calls: took.len(), p50_ms: ms(half), max_ms: ms(took.last()) }
+    }
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, p50_ms, max_ms } = self;
+        write!(f, "{calls} (p50 {p50_ms:.1} ms, max {max_ms:.0} ms)")
+    }
+}
 
 pub(crate) struct Honest {
     pub(crate) kind: Kind,

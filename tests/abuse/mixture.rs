@@ -8,7 +8,7 @@ use crate::{
     crowd, floods,
     random::{Random, seed},
     sizes, slow,
-    stage::{Bounds, Ended, Stage, Target, note},
+    stage::{Bounds, Ended, LEFT_OF_MUCH_MAX, Stage, Target, note},
 };
 
 /// Abusers at work at the same time, and for how long they begin anew.
@@ -16,7 +16,7 @@ const ABUSERS: u64 = 4;
 const TIME: Duration = Duration::from_secs(6);
 
 /// What one connection costs that is left open, at the most.
-const MIXED: Bounds = Bounds { memory: 160 << 20 };
+const MIXED: Bounds = Bounds { memory: 160 << 20, left: LEFT_OF_MUCH_MAX };
 
 /// One abuse, which leaves nothing open behind.
 fn abuse(kind: usize, target: Target) -> BoxFuture<'static, (&'static str, Ended)> {

@@ -71,7 +71,7 @@ async fn what_the_port_for_metrics_does_not_know_is_refused() {
         }
         ended
     };
-    stage.abused("odd requests for metrics", Bounds::default(), abuse).await;
+    stage.abused("odd requests for metrics", Bounds::USUAL, abuse).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn who_holds_the_port_for_metrics_holds_up_no_caller_and_is_hung_up_on() {
         }
         ended
     };
-    stage.abused("slow requests for metrics", Bounds::default(), abuse).await;
+    stage.abused("slow requests for metrics", Bounds::USUAL, abuse).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,5 +130,5 @@ async fn the_port_for_health_serves_health_alone_and_whoever_floods_it_harms_no_
         }
         ended
     };
-    stage.abused("a flooded port for health", Bounds::default(), abuse).await;
+    stage.abused("a flooded port for health", Bounds::USUAL, abuse).await;
 }

@@ -20,7 +20,7 @@ const FRAMES: usize = 2_000;
 async fn a_head_that_is_too_large_is_refused_and_costs_no_memory() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("large heads", Bounds::default(), || large(target)).await;
+    stage.abused("large heads", Bounds::USUAL, || large(target)).await;
 }
 
 async fn large(target: Target) -> Ended {
@@ -96,7 +96,7 @@ pub(crate) async fn endless(target: Target) -> Ended {
 async fn a_head_without_end_ends_its_connection() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("endless heads", Bounds::default(), || endless(target)).await;
+    stage.abused("endless heads", Bounds::USUAL, || endless(target)).await;
 }
 
 /// Few bytes that say much: one large entry of the dictionary, over and over.
@@ -163,5 +163,5 @@ async fn a_dictionary_makes_no_more_of_a_head_than_is_taken_of_one() {
         }
         ended
     };
-    stage.abused("HPACK", Bounds::default(), abuse).await;
+    stage.abused("HPACK", Bounds::USUAL, abuse).await;
 }

@@ -9,7 +9,7 @@ use prost::Message as _;
 use crate::{
     hpack::Head,
     paths::calls,
-    stage::{Bounds, Ended, Stage, Target, note},
+    stage::{Bounds, Ended, LEFT_OF_MUCH_MAX, Stage, Target, note},
     wire::{
         Abuser, CANCEL, DATA, END_STREAM, WINDOW_UPDATE, call, frame, framed, headers, settings,
     },
@@ -71,7 +71,7 @@ async fn calls_without_a_message_take_nobodys_place() {
         }
         ended
     };
-    stage.abused("calls without a message", Bounds::default(), abuse).await;
+    stage.abused("calls without a message", Bounds::USUAL, abuse).await;
 }
 
 /// Checks of health whose message never comes, or whose answer nobody takes.
@@ -113,7 +113,9 @@ async fn checks_that_strangers_leave_open_keep_nobody_from_asking_for_health() {
         }
         ended
     };
-    stage.abused("checks left open", Bounds::default(), abuse).await;
+    stage
+        .abused("checks left open", Bounds { left: LEFT_OF_MUCH_MAX, ..Bounds::USUAL }, abuse)
+        .await;
 }
 
 /// Bodies and answers byte by byte, each byte when the one before was seen.
@@ -152,7 +154,7 @@ pub(crate) async fn byte_by_byte(target: Target) -> Ended {
 async fn a_call_byte_by_byte_is_served_and_holds_up_nobody_else() {
     let stage = Stage::new(&[]).await;
     let target = stage.target();
-    stage.abused("byte by byte", Bounds::default(), || byte_by_byte(target)).await;
+    stage.abused("byte by byte", Bounds::USUAL, || byte_by_byte(target)).await;
 }
 
 /// A question whose answer says all there is to say.
@@ -204,7 +206,8 @@ async fn answers_that_nobody_takes_are_cut_off_and_bounded() {
         }
         ended
     };
-    stage.abused("unread answers", Bounds { memory: UNREAD_MAX }, abuse).await;
+    let bounds = Bounds { memory: UNREAD_MAX, left: LEFT_OF_MUCH_MAX };
+    stage.abused("unread answers", bounds, abuse).await;
 }
 
 /// Streams of questions whose answers nobody takes.
@@ -233,7 +236,7 @@ pub(crate) async fn streams(target: Target) -> (Ended, Vec<Abuser>) {
 }
 
 /// 32 MB that a window lets in, of all of them, and answers that wait to be taken.
-const STREAMS: Bounds = Bounds { memory: 96 << 20 };
+const STREAMS: Bounds = Bounds { memory: 96 << 20, left: LEFT_OF_MUCH_MAX };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_whose_answers_nobody_takes_is_not_read_on() {
@@ -279,5 +282,5 @@ async fn who_takes_nothing_off_the_line_at_all_is_hung_up_on() {
         *ended.entry("hung up on".into()).or_default() += deaf.len();
         ended
     };
-    stage.abused("deaf clients", Bounds::default(), abuse).await;
+    stage.abused("deaf clients", Bounds::USUAL, abuse).await;
 }

@@ -36,9 +36,8 @@ const COMING_MAX: usize = 1;
 /// what honest callers cost.
 pub(crate) const MEMORY_MAX: u64 = 48 << 20;
 /// Bytes of memory that an abuse may leave behind. What an allocator keeps of its pages it keeps for good: 14 MiB
-/// were the most that an abuse of the usual kind left, and this is more than twice that. Of 10,000 connections, none may
-/// leave more than 3 KiB.
-const LEFT_MAX: u64 = 32 << 20;
+/// were the most that an abuse of the usual kind left.
+const LEFT_MAX: u64 = 48 << 20;
 /// The same where much was held at once: of some 1,000 connections, or of answers that nobody took, 61 MiB were left at
 /// the most.
 pub(crate) const LEFT_OF_MUCH_MAX: u64 = 96 << 20;

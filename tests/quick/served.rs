@@ -73,6 +73,7 @@ fn a_client_that_ends_its_call_with_its_message_is_answered_from_memory_and_alik
         let mut told = Vec::new();
         for way in [&world.both.plain, &world.both.quick] {
             let stream = TcpStream::connect(serve(way, &stop).await).await.unwrap();
+            stream.set_nodelay(true).unwrap();
             let (mut client, connection) =
                 handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
             tokio::spawn(connection);

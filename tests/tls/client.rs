@@ -79,6 +79,8 @@ pub(crate) async fn handshake(
     address: SocketAddr,
 ) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
+    // As clients of gRPC do, or the next call would wait for the server to acknowledge this one.
+    stream.set_nodelay(true)?;
     let name = "localhost".try_into().map_err(io::Error::other)?;
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }

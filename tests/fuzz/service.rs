@@ -74,6 +74,8 @@ pub(crate) struct Service {
     pub(crate) secrets: BTreeMap<String, String>,
     /// Secrets that were minted since.
     pub(crate) minted: Vec<String>,
+    /// Messages by which callers wrote a secret into what they changed, as a title for instance.
+    pub(crate) written: Vec<Vec<u8>>,
     /// What the database was when the last call had ended: nobody else has it.
     pub(crate) known: Option<State>,
     /// To be replaced when it is old.
@@ -180,7 +182,8 @@ impl Service {
         probe.max_lifetime(None).idle_timeout(None);
         let probe = Database::connect(probe).await.unwrap();
         let (minted, known, age) = (Vec::new(), None, 0);
-        Self { line, clock, store, probe, keyring, secrets, minted, known, age, directory }
+        let written = Vec::new();
+        Self { line, clock, store, probe, keyring, secrets, minted, written, known, age, directory }
     }
 
     async fn close(self) {

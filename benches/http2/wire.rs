@@ -3,6 +3,10 @@
 //! Heads are written once and repeated by their numbers in the dictionary (HPACK, RFC 7541), and of the heads of an
 //! answer only the status is read.
 
+mod digits;
+
+use digits::digits;
+
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RESET: u8 = 3;
@@ -148,26 +152,13 @@ pub(crate) fn status(headers: &[u8]) -> u8 {
     // Before the value stands its length, and whether it is in Huffman's code.
     let value = after(&GRPC_STATUS).or_else(|| after(GRPC_STATUS_PLAIN));
     let is = |code: &u8| match value {
-        Some([length, value @ ..]) if length & 0x80 != 0 => value.starts_with(&digits(*code)),
+        Some([length, value @ ..]) if length & 0x80 != 0 => {
+            value.starts_with(&digits((*code).into()))
+        }
         Some([length, value @ ..]) => {
             value.get(..usize::from(*length)) == Some(code.to_string().as_bytes())
         }
         _ => false,
     };
     (0..=16).find(is).unwrap_or(2)
-}
-
-/// A number in Huffman's code, filled up with ones.
-fn digits(number: u8) -> Vec<u8> {
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in number.to_string().bytes().map(|digit| u32::from(digit - b'0')) {
-        // 0 to 2 have five bits, the others six.
-        let (code, length) = if digit < 3 { (digit, 5) } else { (digit - 3 + 0b01_1001, 6) };
-        bits = bits << length | code;
-        count += length;
-    }
-    let fill = (8 - count % 8) % 8;
-    bits = bits << fill | ((1 << fill) - 1);
-    let bytes = bits.to_be_bytes();
-    bytes[4 - (count + fill) / 8..].to_vec()
 }

@@ -1,6 +1,8 @@
 //! As much of HPACK (RFC 7541) as it takes to write any head, also one that no client may send, and
 //! to read of the head of an answer how the call went.
 
+use crate::digits::digits;
+
 /// `grpc-status`, as it is and in Huffman's code.
 const GRPC_STATUS: [&[u8]; 2] = [b"grpc-status", &[0x9a, 0xca, 0xc8, 0xb2, 0x12, 0x34, 0xda, 0x8f]];
 /// The statuses of HTTP in the given dictionary, of which the first has this number.
@@ -146,21 +148,6 @@ fn take_text<'a>(block: &mut &'a [u8]) -> (bool, &'a [u8]) {
     let (text, rest) = block.split_at(length);
     *block = rest;
     (is_coded, text)
-}
-
-/// A number in Huffman's code, filled up with ones.
-fn digits(number: u16) -> Vec<u8> {
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in number.to_string().bytes().map(|digit| u32::from(digit - b'0')) {
-        // 0 to 2 have five bits, the others six.
-        let (code, length) = if digit < 3 { (digit, 5) } else { (digit - 3 + 0b01_1001, 6) };
-        bits = bits << length | code;
-        count += length;
-    }
-    let fill = (8 - count % 8) % 8;
-    bits = bits << fill | ((1 << fill) - 1);
-    let bytes = bits.to_be_bytes();
-    bytes[4 - (count + fill) / 8..].to_vec()
 }
 
 #[test]

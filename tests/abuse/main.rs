@@ -22,6 +22,8 @@ mod bodies;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod caller;
 mod crowd;
+#[path = "../../benches/http2/digits.rs"]
+mod digits;
 mod floods;
 mod heads;
 mod honest;

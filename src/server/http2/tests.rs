@@ -101,6 +101,16 @@ fn serve(service: &Service) -> (DuplexStream, Calls, Served) {
     (theirs, calls, tokio::spawn(http))
 }
 
+/// Waits until no call is open, or fails.
+async fn are_over(calls: &Calls) {
+    let over = async {
+        while !calls.are_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PACE.interval / 2, over).await.unwrap();
+}
+
 fn get(path: &str) -> Request<()> {
     Request::get(format!("http://a{path}")).body(()).unwrap()
 }
@@ -158,12 +168,7 @@ async fn a_call_that_is_reset_while_it_waits_ends() {
             tokio::task::yield_now().await;
         }
         stream.send_reset(Reason::CANCEL);
-        let over = async {
-            while !calls.are_none() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PACE.interval / 2, over).await.unwrap();
+        are_over(&calls).await;
     }
 }
 
@@ -248,12 +253,7 @@ async fn an_answer_larger_than_its_clients_window_is_sent_as_that_opens() {
     let _unread = answer.await.unwrap();
     assert!(!calls.are_none());
     stream.send_reset(Reason::CANCEL);
-    let over = async {
-        while !calls.are_none() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PACE.interval / 2, over).await.unwrap();
+    are_over(&calls).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -231,6 +231,9 @@ impl Run {
         if strike.touches_limits() {
             self.close_calm();
         }
+        let name = strike.name();
+        // A fault that does not end is named, too.
+        println!("endurance: {:>6.1} s {name} at {replica} begins", from.as_secs_f64());
         let struck = self.do_strike(strike, replica).boxed().await;
         if strike.kills() {
             self.killed.push(Killed { replica, from, to: self.now() });
@@ -243,7 +246,6 @@ impl Run {
             self.segments.push(Segment { from, to: self.now(), lost });
             self.open_calm();
         }
-        let name = strike.name();
         world.tally.note(|figures| match struck {
             Ok(()) => *figures.faults.entry(name.to_owned()).or_default() += 1,
             Err(why) => figures.without_effect.push(format!("{name}: {why}")),

@@ -18,8 +18,6 @@ use crate::{
     world::{ABLE, Bound, Key, Own, Policy, Principal, Replaced, Secret, Tenant, Workspace},
 };
 
-/// How long a change is tried before it counts as never done.
-const TRIED_FOR: Duration = Duration::from_secs(120);
 /// The same where nothing is broken, for one attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts.
@@ -132,7 +130,7 @@ impl Changer {
                     }
                 });
             }
-            assert!(begun.elapsed() < TRIED_FOR, "{kind} was never done: {last}");
+            self.cluster.still_tries(begun, || format!("{kind} was never done: {last}")).await;
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -28,6 +28,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// More than a program takes to end once it is told to, on a machine that is busy.
 const ENDED_WITHIN: Duration = Duration::from_secs(40);
 
+/// How long a change is tried before it counts as never done.
+const TRIED_FOR: Duration = Duration::from_secs(120);
+/// What the server does, and what for.
+const ACTIVITY: &str = "SELECT coalesce(string_agg(concat_ws(' ', pid, state, wait_event_type, wait_event, \
+    now() - xact_start, left(query, 80)), '; '), '') FROM pg_stat_activity WHERE state <> 'idle'";
+
 /// What a test runs on. Ends with the value, the replicas first.
 pub(crate) struct Cluster {
     replicas: [Mutex<Replica>; REPLICAS],
@@ -215,6 +221,23 @@ impl Cluster {
         let mut options = ConnectOptions::new(&self.server().url);
         options.max_connections(1).sqlx_logging(false);
         Database(sea_orm::Database::connect(options).await.unwrap())
+    }
+
+    /// Fails where something is tried for too long since then, and says what the server does.
+    pub(crate) async fn still_tries(&self, begun: Instant, what: impl FnOnce() -> String) {
+        if begun.elapsed() < TRIED_FOR {
+            return;
+        }
+        let mut options = ConnectOptions::new(&self.server().url);
+        options.max_connections(1).acquire_timeout(ENDED_WITHIN).sqlx_logging(false);
+        let activity = async {
+            let database = sea_orm::Database::connect(options).await?;
+            let statement = Statement::from_string(database.get_database_backend(), ACTIVITY);
+            let row = database.query_one_raw(statement).await?;
+            row.map(|row| row.try_get_by_index::<String>(0)).transpose()
+        };
+        let activity = tokio::time::timeout(ENDED_WITHIN, activity).await;
+        panic!("{}; the server: {activity:?}; the programs: {}", what(), self.log());
     }
 
     /// What the programs wrote.

@@ -245,26 +245,32 @@ pub fn parse_address(text: &str) -> Result<IpAddr, InvalidAddress> {
     parse_written(text).map(|address| address.to_canonical())
 }
 
-/// An address as it is written, mapped or not.
+/// An address as it is written, mapped or not. The standard library reads the strict spelling
+/// alone, and quickly.
 fn parse_written(text: &str) -> Result<IpAddr, InvalidAddress> {
+    text.parse().map_err(|_| why_not(text))
+}
+
+/// Why a text is no address.
+fn why_not(text: &str) -> InvalidAddress {
     if text.is_empty() {
-        return Err(InvalidAddress::Empty);
+        return InvalidAddress::Empty;
     }
     if text.contains(char::is_whitespace) {
-        return Err(InvalidAddress::Whitespace);
+        return InvalidAddress::Whitespace;
     }
     if text.contains('%') {
-        return Err(InvalidAddress::Zone);
+        return InvalidAddress::Zone;
     }
     // The dotted part of an IPv6 address is its last; leading zeros elsewhere in one are usual.
     let dotted = text.rsplit(':').next().filter(|part| part.contains('.'));
     let is_padded = |number: &str| {
         number.len() > 1 && number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit())
     };
-    if dotted.is_some_and(|dotted| dotted.split('.').any(is_padded)) {
-        return Err(InvalidAddress::LeadingZero);
+    match dotted.is_some_and(|dotted| dotted.split('.').any(is_padded)) {
+        true => InvalidAddress::LeadingZero,
+        false => InvalidAddress::Malformed,
     }
-    text.parse().map_err(|_| InvalidAddress::Malformed)
 }
 
 fn parse_length(digits: &str, max: u8) -> Result<u8, InvalidCidr> {

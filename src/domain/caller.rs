@@ -108,7 +108,7 @@ impl Caller {
     }
 
     fn number(&self, scope: SystemScope) -> Option<ScopeId> {
-        self.key.policy().scope(scope.as_str())
+        self.key.policy().built_in(scope)
     }
 
     /// Whether it has the scope at all, on whatever resource. To be asked before

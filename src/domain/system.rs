@@ -21,8 +21,10 @@ macro_rules! scopes {
         }
 
         impl SystemScope {
-            /// Every one.
-            pub const ALL: &'static [Self] = &[$(Self::$scope),+];
+            /// How many there are.
+            pub const COUNT: usize = [$($name),+].len();
+            /// Every one, in their order.
+            pub const ALL: &'static [Self; Self::COUNT] = &[$(Self::$scope),+];
 
             /// Its name in the policy.
             pub fn as_str(self) -> &'static str {

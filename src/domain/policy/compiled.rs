@@ -17,6 +17,7 @@ use crate::domain::{
     fault::{Faults, nearest},
     resource::{InvalidPattern, InvalidShape, Pattern, check_shape},
     scope::{ScopeId, ScopeSet},
+    system::SystemScope,
 };
 use closure::listed;
 
@@ -25,6 +26,8 @@ use closure::listed;
 pub struct CompiledPolicy {
     policy: Policy,
     index: HashMap<String, ScopeId>,
+    /// Those of the built-in scopes that it has, in their order: each call asks for one.
+    built_in: [Option<ScopeId>; SystemScope::COUNT],
     isolated: ScopeSet,
     /// For each scope, what its holder may do: itself and all that it implies.
     closures: Vec<ScopeSet>,
@@ -71,8 +74,10 @@ impl CompiledPolicy {
             roles.map(|role| (role.name.clone(), closures.expand(&role.scopes, &mut names)));
         let roles = roles.collect();
         let index = names.into_index();
+        let built_in = SystemScope::ALL.each_ref().map(|scope| index.get(scope.as_str()).copied());
         let classes = classes(&policy);
-        Some(Self { classes, index, isolated, closures: closures.reach, presets, roles, policy })
+        let closures = closures.reach;
+        Some(Self { policy, index, built_in, isolated, closures, presets, roles, classes })
     }
 
     /// Gives the policy back as it is written down.
@@ -88,6 +93,11 @@ impl CompiledPolicy {
     /// The number of a scope.
     pub fn scope(&self, name: &str) -> Option<ScopeId> {
         self.index.get(name).copied()
+    }
+
+    /// The number of a scope that is built in, where this policy has one of its name.
+    pub fn built_in(&self, scope: SystemScope) -> Option<ScopeId> {
+        self.built_in.get(scope as usize).copied().flatten()
     }
 
     /// The name of a scope.

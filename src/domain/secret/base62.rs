@@ -13,23 +13,30 @@ const DRAW: usize = 64;
 /// A generator that yields no usable bytes in this many draws is broken.
 const DRAWS_MAX: usize = 8;
 
-/// The character of `value`, which is below [`BASE`].
+/// The character of `value`, which is below [`BASE`]. Here and in [`value`] nothing branches by what
+/// is random, which no processor foresees.
 pub(super) const fn digit(value: u8) -> u8 {
-    match value {
-        0..10 => b'0' + value,
-        10..36 => b'A' + (value - 10),
-        _ => b'a' + (value - 36),
-    }
+    b'0' + value + (mask(value >= 10) & (b'A' - b'9' - 1)) + (mask(value >= 36) & (b'a' - b'Z' - 1))
 }
 
 /// The value of a character, if it is one of the alphabet.
 pub(super) const fn value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'Z' => Some(digit - b'A' + 10),
-        b'a'..=b'z' => Some(digit - b'a' + 36),
-        _ => None,
-    }
+    let [number, upper, lower] =
+        [digit.wrapping_sub(b'0'), digit.wrapping_sub(b'A'), digit.wrapping_sub(b'a')];
+    let [is_number, is_upper, is_lower] = [mask(number < 10), mask(upper < 26), mask(lower < 26)];
+    let value =
+        is_number & number | is_upper & upper.wrapping_add(10) | is_lower & lower.wrapping_add(36);
+    if is_number | is_upper | is_lower == 0 { None } else { Some(value) }
+}
+
+/// All bits, or none.
+const fn mask(of: bool) -> u8 {
+    (of as u8).wrapping_neg()
+}
+
+/// Whether a text has characters of the alphabet alone. All are looked at, many at once.
+pub(super) fn is_well_formed(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, digit| all & digit.is_ascii_alphanumeric())
 }
 
 /// `number` in exactly `N` digits, padded with zeros; `62^N` must exceed it.

@@ -93,9 +93,10 @@ impl SigningKey {
     fn sign(&self, text: &[u8]) -> (Tag, Digest) {
         let mac = hmac::sign(&self.key, text);
         let (mut tag, mut digest) = ([0; 8], [0; Digest::LEN]);
-        for (to, from) in tag.iter_mut().chain(&mut digest).zip(mac.as_ref()) {
-            *to = *from;
-        }
+        // It is as long as both.
+        let (first, others) = mac.as_ref().split_at(tag.len());
+        tag.copy_from_slice(first);
+        digest.copy_from_slice(others);
         (Tag(tag), Digest(digest))
     }
 }
@@ -228,7 +229,7 @@ impl<'a> Claim<'a> {
         let (named, random) = signed.split_last_chunk::<RANDOM_LEN>()?;
         let (version, prefix) = named.split_last()?;
         let well_formed = Prefix::is_well_formed(prefix.strip_suffix(b"_")?)
-            && random.iter().all(u8::is_ascii_alphanumeric)
+            && base62::is_well_formed(random)
             && checksum(covered) == *presented_checksum;
         well_formed.then_some(Self {
             signed,

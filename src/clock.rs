@@ -24,6 +24,11 @@ impl Clock for SystemClock {
         };
         Timestamp::from_micros(micros)
     }
+
+    fn both(&self) -> (Timestamp, Timestamp) {
+        let now = self.now();
+        (now, now)
+    }
 }
 
 /// Counts the time since the machine was started, and while it slept: the time of `Instant` stands

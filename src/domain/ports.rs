@@ -62,6 +62,11 @@ pub trait Clock: Send + Sync {
     fn latest(&self) -> Timestamp {
         self.now()
     }
+
+    /// [`Clock::latest`] and [`Clock::now`], of one moment.
+    fn both(&self) -> (Timestamp, Timestamp) {
+        (self.latest(), self.now())
+    }
 }
 
 /// What is at hand of a secret.

@@ -16,7 +16,7 @@ use super::{
     status::panicked,
 };
 use crate::{
-    introspect::{Answer, Introspection, Question},
+    introspect::{Introspection, Question},
     proto::{
         BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
         StreamIntrospectRequest, StreamIntrospectResponse, introspect_server::Introspect,
@@ -76,10 +76,10 @@ impl Introspect for IntrospectService {
         let caller = caller(&request).await?;
         let questions: Vec<Question<'_>> =
             request.get_ref().requests.iter().map(question).collect();
-        // Each is written out in its turn, so that others get theirs.
-        let tell = |decided: &Answer, question: &Question<'_>| answer(decided, question.full);
         let turn = tokio::task::yield_now;
-        let responses = self.introspection.introspect_all(&caller, &questions, tell, turn).await?;
+        // Each is written out in its turn, so that others get theirs.
+        let responses =
+            self.introspection.introspect_all(&caller, &questions, answer, turn).await?;
         Ok(Response::new(BatchIntrospectResponse { responses }))
     }
 

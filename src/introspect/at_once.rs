@@ -5,7 +5,10 @@
 
 use std::net::IpAddr;
 
-use super::{Answer, Found, Introspection, Posed, Question, together::are_small};
+use super::{
+    Answer, Found, Introspection, Posed, Question,
+    together::{QUESTIONS_MAX, are_small},
+};
 use crate::domain::{
     caller::Caller, limit::Verdict, ports::AtHand, secret::Digest, time::Timestamp, usage::LastUse,
 };
@@ -51,7 +54,8 @@ impl Introspection {
     }
 
     fn now(&self) -> Now {
-        Now { latest: self.clock.latest(), noted: self.clock.now() }
+        let (latest, noted) = self.clock.both();
+        Now { latest, noted }
     }
 
     /// The answer to a question of this call, which is counted with it.
@@ -66,21 +70,26 @@ impl Introspection {
     }
 
     /// The same of several questions, of which either all are answered or none is: gives each
-    /// answer to `tell`, in their order.
+    /// answer to `tell`, in their order, and whether all is to be said.
     pub fn answer_all_at_once<'a>(
         &self,
         calling: &Calling,
-        questions: &[Question<'a>],
-        mut tell: impl FnMut(&Answer, &Question<'a>),
+        questions: impl ExactSizeIterator<Item = Question<'a>>,
+        mut tell: impl FnMut(&Answer, bool),
     ) -> Option<()> {
         // One that would have to wait might come after others have paid.
         if !self.limiter.always_tells_now() {
             return None;
         }
+        // What else may be wrong with them is found one by one.
+        if questions.len() == 0 || questions.len() > QUESTIONS_MAX {
+            return None;
+        }
         let Calling { caller, now, .. } = calling;
-        self.check_all(caller, questions).ok()?;
-        let pose = |question: &Question<'a>| self.pose_at_once(caller, *question, now.latest);
-        let posed: Vec<Posed<'a>> = questions.iter().map(pose).collect::<Option<_>>()?;
+        let mut posed: Vec<Posed<'a>> = Vec::with_capacity(questions.len());
+        for question in questions {
+            posed.push(self.pose_at_once(caller, question, now.latest)?);
+        }
         if !are_small(&posed) {
             return None;
         }
@@ -91,7 +100,7 @@ impl Introspection {
             // There always is one, or those before it would pay twice.
             let answer = self.decide_at_once(posed)?;
             self.conclude_at(posed, &answer, now.noted);
-            tell(&answer, &posed.question);
+            tell(&answer, posed.full);
         }
         Some(())
     }

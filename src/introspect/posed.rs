@@ -33,8 +33,13 @@ pub(super) struct Asked<'a> {
 
 /// A question that makes sense, with the key that it is about.
 pub struct Posed<'a> {
-    pub(super) question: Question<'a>,
     pub(super) inquiry: Inquiry<'a>,
+    /// What it takes of the rate limits.
+    cost: u64,
+    /// Whether all is to be said.
+    pub(super) full: bool,
+    /// Whether a secret was sent at all.
+    presented: bool,
     /// None: the secret is none of ours, or not to be known of.
     pub(super) found: Option<Found>,
     /// Whether the key can be used.
@@ -83,7 +88,9 @@ impl<'a> Asked<'a> {
             Some(found) => found.key.examine(&inquiry, now)?,
             None => Err(Denial::InvalidKey),
         };
-        Ok(Posed { question, inquiry, found, examined, stale_since })
+        let Question { cost, full, secret, .. } = question;
+        let (cost, presented) = (cost.unsigned_abs(), !secret.is_empty());
+        Ok(Posed { inquiry, cost, full, presented, found, examined, stale_since })
     }
 }
 
@@ -95,8 +102,7 @@ impl Posed<'_> {
         let (Some(Found { key, .. }), Ok(examined)) = (&self.found, &self.examined) else {
             return None;
         };
-        let Question { cost, full, .. } = self.question;
-        let charge = key.charge(key.class_of(examined), cost.unsigned_abs(), full);
+        let charge = key.charge(key.class_of(examined), self.cost, self.full);
         (!charge.is_free()).then_some(charge)
     }
 
@@ -107,13 +113,12 @@ impl Posed<'_> {
 
     /// What is answered, once this came of its limits.
     pub(super) fn answer(&self, verdict: Verdict) -> Answer {
-        let Self { question, inquiry, found, examined, stale_since } = self;
+        let Self { inquiry, full, presented, found, examined, stale_since, .. } = self;
         let stale_since = *stale_since;
         // Of a secret that a newer one replaced no more is said than of one that nobody has.
         let known = found.as_ref().filter(|_| !matches!(examined, Err(Denial::InvalidKey)));
         let Some(Found { key, .. }) = known else {
-            let presented = !question.secret.is_empty();
-            let decision = Denial::InvalidKey.into();
+            let (decision, presented) = (Denial::InvalidKey.into(), *presented);
             let (effective, verdict) = (ScopeSet::new(), Verdict::default());
             return Answer { decision, effective, key: None, presented, verdict, stale_since };
         };
@@ -122,8 +127,7 @@ impl Posed<'_> {
             (Ok(examined), None) => key.permit(examined),
             (Err(denial), _) => (*denial).into(),
         };
-        let effective =
-            if question.full { key.effective(inquiry, &decision) } else { ScopeSet::new() };
+        let effective = if *full { key.effective(inquiry, &decision) } else { ScopeSet::new() };
         let key = Some(Arc::clone(key));
         Answer { decision, effective, key, presented: true, verdict, stale_since }
     }

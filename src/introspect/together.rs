@@ -83,8 +83,8 @@ where
 }
 
 impl Introspection {
-    /// Decides several requests, and gives what `tell` makes of each answer. They stand in the
-    /// order of the questions. `turn` is waited for now and then, so that others are not kept
+    /// Decides several requests, and gives what `tell` makes of each answer, of which it is told
+    /// whether all is to be said. They stand in the order of the questions. `turn` is waited for now and then, so that others are not kept
     /// waiting.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Introspection {
         &self,
         caller: &Caller,
         questions: &[Question<'_>],
-        tell: impl Fn(&Answer, &Question<'_>) -> V,
+        tell: impl Fn(&Answer, bool) -> V,
         turn: impl Fn() -> T,
     ) -> Result<Vec<V>, IntrospectError> {
         self.check_all(caller, questions)?;
@@ -104,7 +104,7 @@ impl Introspection {
         check_size(&posed, &turn).await?;
         let conclude = |posed: &Posed<'_>, answer: &Answer| {
             self.conclude(posed, answer);
-            tell(answer, &posed.question)
+            tell(answer, posed.full)
         };
         let conclude = &conclude;
         let at_once = |posed| Some(conclude(posed, &self.decide_at_once(posed)?));
@@ -218,7 +218,7 @@ impl Posed<'_> {
         const ENTRY: usize = 8;
         /// What the brief view says.
         const BRIEF: usize = 64;
-        let Some(found) = self.found.as_ref().filter(|_| self.question.full) else {
+        let Some(found) = self.found.as_ref().filter(|_| self.full) else {
             return BRIEF;
         };
         let (live, key) = (&found.key, found.key.told());
@@ -232,8 +232,7 @@ impl Posed<'_> {
         let effective = live.scopes_anywhere();
         let effective = listed(&mut effective.iter().map(|scope| policy.scope_name(scope).len()));
         // Those that are missing stand in a header, too.
-        let missing =
-            listed(&mut self.question.required_scopes.iter().map(|scope| 2 * scope.len()));
+        let missing = listed(&mut self.inquiry.required_scopes.iter().map(|scope| 2 * scope.len()));
         let bound = listed(&mut key.constraint().map(str::len));
         let labels =
             listed(&mut key.labels().map(|(name, value)| name.len() + value.len() + ENTRY));

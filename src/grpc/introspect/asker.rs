@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tonic::Status;
 
@@ -71,7 +70,7 @@ impl Asker {
 
     /// The answer to a message of a stream as it lies, written as it is sent. None: it is not at
     /// hand, or the message is another; nothing was done.
-    pub(super) fn answer_as_it_lies(&self, message: &[u8]) -> Option<Bytes> {
+    pub(super) fn answer_as_it_lies(&self, message: &[u8]) -> Option<Vec<u8>> {
         let calling = || self.credentials.calling(self.digest.as_ref(), &self.introspection);
         quick::answer_of_stream(&self.introspection, calling, message)
     }

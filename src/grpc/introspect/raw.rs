@@ -77,7 +77,7 @@ impl Service<Request<Body>> for Introspects {
 struct AsItLies;
 
 impl Codec for AsItLies {
-    type Encode = Bytes;
+    type Encode = Vec<u8>;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -92,10 +92,10 @@ impl Codec for AsItLies {
 }
 
 impl Encoder for AsItLies {
-    type Item = Bytes;
+    type Item = Vec<u8>;
     type Error = Status;
 
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
         buffer.put_slice(&message);
         Ok(())
     }
@@ -113,9 +113,9 @@ impl Decoder for AsItLies {
 struct Streams(Arc<IntrospectService>);
 
 impl StreamingService<Bytes> for Streams {
-    type Response = Bytes;
-    type ResponseStream = Answered<Bytes>;
-    type Future = BoxFuture<'static, Result<tonic::Response<Answered<Bytes>>, Status>>;
+    type Response = Vec<u8>;
+    type ResponseStream = Answered<Vec<u8>>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Answered<Vec<u8>>>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<Bytes>>) -> Self::Future {
         let service = Arc::clone(&self.0);
@@ -128,18 +128,18 @@ struct Raw(Arc<Asker>);
 
 impl Answers for Raw {
     type Question = Bytes;
-    type Answer = Bytes;
+    type Answer = Vec<u8>;
 
-    fn answer_at_once(&self, message: &Bytes) -> Option<Bytes> {
+    fn answer_at_once(&self, message: &Bytes) -> Option<Vec<u8>> {
         self.0.answer_as_it_lies(message)
     }
 
-    fn answer(self: Arc<Self>, message: Bytes) -> Result<Saying<Bytes>, Status> {
+    fn answer(self: Arc<Self>, message: Bytes) -> Result<Saying<Vec<u8>>, Status> {
         // As the generated service says it.
         let question = StreamIntrospectRequest::decode(message)
             .map_err(|error| Status::internal(error.to_string()))?;
         let answer = Arc::clone(&self.0).answer(question)?;
-        Ok(Box::pin(async move { Ok(answer.await?.encode_to_vec().into()) }))
+        Ok(Box::pin(async move { Ok(answer.await?.encode_to_vec()) }))
     }
 
     fn check(self: Arc<Self>) -> BoxFuture<'static, Result<(), Status>> {

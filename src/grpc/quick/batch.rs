@@ -5,7 +5,7 @@ use super::{
     question::{Read, part},
     write,
 };
-use crate::introspect::{Calling, Introspection, Question};
+use crate::introspect::{Calling, Introspection};
 
 /// So many are answered in a row; a larger batch is left to the service, which gives others their
 /// turn in between.
@@ -35,11 +35,11 @@ pub(super) fn answer(
     message: &[u8],
 ) -> Option<Writer> {
     let read = read(message)?;
-    let questions: Vec<Question<'_>> = read.iter().map(Read::question).collect();
-    let room = questions.iter().map(|question| if question.full { WHOLE } else { BRIEF }).sum();
+    let questions = read.iter().map(Read::question);
+    let room = questions.clone().map(|question| if question.full { WHOLE } else { BRIEF }).sum();
     let mut writer = Writer::framed(room);
-    keys.answer_all_at_once(&calling()?, &questions, |answer, question| {
-        writer.nested(LIST.1, |writer| write(writer, answer, question.full));
+    keys.answer_all_at_once(&calling()?, questions, |answer, full| {
+        writer.nested(LIST.1, |writer| write(writer, answer, full));
     })?;
     Some(writer)
 }

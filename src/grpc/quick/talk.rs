@@ -1,7 +1,5 @@
 //! One question of a stream.
 
-use bytes::Bytes;
-
 use super::{
     BRIEF, WHOLE, Writer,
     question::{Read, number, part},
@@ -19,7 +17,7 @@ pub(in crate::grpc) fn answer(
     keys: &Introspection,
     calling: impl FnOnce() -> Option<Calling>,
     mut message: &[u8],
-) -> Option<Bytes> {
+) -> Option<Vec<u8>> {
     let (mut id, mut request) = (0, None);
     while let Some((tag, rest)) = message.split_first() {
         message = rest;

@@ -23,8 +23,8 @@ impl Writer {
     }
 
     /// What was written.
-    pub(super) fn into_message(self) -> Bytes {
-        self.0.into()
+    pub(super) fn into_message(self) -> Vec<u8> {
+        self.0
     }
 
     /// A message as gRPC sends it, with room for so many bytes.

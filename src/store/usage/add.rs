@@ -3,11 +3,12 @@
 use std::fmt::{self, Display, Write as _};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use serde::Serialize;
 
 use super::execute;
 use crate::{
     domain::{
-        name::{Id, KeyName},
+        name::Id,
         usage::{Calls, NotAdded, SecretUse, UsageBatch},
     },
     store::{
@@ -93,13 +94,11 @@ async fn add_calls(
     rows: &[Calls],
 ) -> Result<(), DbErr> {
     let DbBackend::Postgres = transaction.get_database_backend() else {
-        let mut document = Document::new();
-        for Calls { workspace, hour, key, outcome, calls } in rows {
+        let rows = rows.iter().map(|Calls { workspace, hour, key, outcome, calls }| {
             let (hour, key) = (hour.start().micros(), key.as_ref().map_or("", Id::as_str));
-            let (outcome, calls) = (outcome.as_str(), number(*calls));
-            document.push(format_args!(r#"["{workspace}",{hour},"{key}","{outcome}",{calls}]"#));
-        }
-        let values = [document.end().into()];
+            (workspace.as_str(), hour, key, outcome.as_str(), number(*calls))
+        });
+        let values = [document(rows)?.into()];
         return execute(transaction, &format!("{ADD_IN_FILE} {ADDED}"), values).await.map(drop);
     };
     let mut columns = [const { Column(String::new()) }; 5];
@@ -121,13 +120,12 @@ async fn add_last(
     wrong: i64,
 ) -> Result<(), DbErr> {
     let DbBackend::Postgres = transaction.get_database_backend() else {
-        let mut document = Document::new();
-        for SecretUse { key: KeyName { workspace, key }, digest, last } in rows {
-            let (digest, time) = (Hex(digest.as_bytes()), last.time.micros());
-            let address: &dyn Display = last.address.as_ref().map_or(&"", |address| address);
-            document.push(format_args!(r#"["{workspace}","{key}","{digest}",{time},"{address}"]"#));
-        }
-        let values = [wrong.into(), document.end().into()];
+        let rows = rows.iter().map(|SecretUse { key, digest, last }| {
+            let (digest, time) = (Hex(digest.as_bytes()).to_string(), last.time.micros());
+            let address = last.address.map_or(String::new(), |address| address.to_string());
+            (key.workspace.as_str(), key.key.as_str(), digest, time, address)
+        });
+        let values = [wrong.into(), document(rows)?.into()];
         return execute(transaction, &format!("{USED_IN_FILE} {USED}"), values).await.map(drop);
     };
     let mut columns = [const { Column(String::new()) }; 5];
@@ -158,24 +156,9 @@ impl Column {
     }
 }
 
-/// A JSON array. What it is made of has no character that JSON writes in another way.
-struct Document(String);
-
-impl Document {
-    fn new() -> Self {
-        Self("[".to_owned())
-    }
-
-    fn push(&mut self, row: fmt::Arguments<'_>) {
-        let comma = if self.0.len() > 1 { "," } else { "" };
-        // A text takes whatever is written to it.
-        _ = write!(self.0, "{comma}{row}");
-    }
-
-    fn end(mut self) -> String {
-        self.0.push(']');
-        self.0
-    }
+/// A JSON array of the rows.
+fn document(rows: impl Iterator<Item: Serialize>) -> Result<String, DbErr> {
+    serde_json::to_string(&rows.collect::<Vec<_>>()).map_err(|error| DbErr::Json(error.to_string()))
 }
 
 /// Bytes by their digits.

@@ -63,7 +63,7 @@ pub trait Clock: Send + Sync {
         self.now()
     }
 
-    /// [`Clock::latest`] and [`Clock::now`], of one moment.
+    /// [`Clock::latest`] and [`Clock::now`], read together: once, where they are the same.
     fn both(&self) -> (Timestamp, Timestamp) {
         (self.latest(), self.now())
     }

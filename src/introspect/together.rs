@@ -84,8 +84,8 @@ where
 
 impl Introspection {
     /// Decides several requests, and gives what `tell` makes of each answer, of which it is told
-    /// whether all is to be said. They stand in the order of the questions. `turn` is waited for now and then, so that others are not kept
-    /// waiting.
+    /// whether all is to be said. They stand in the order of the questions. `turn` is waited for
+    /// now and then, so that others are not kept waiting.
     ///
     /// # Errors
     ///

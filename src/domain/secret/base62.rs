@@ -13,8 +13,8 @@ const DRAW: usize = 64;
 /// A generator that yields no usable bytes in this many draws is broken.
 const DRAWS_MAX: usize = 8;
 
-/// The character of `value`, which is below [`BASE`]. Here and in [`value`] nothing branches by what
-/// is random, which no processor foresees.
+/// The character of `value`, which is below [`BASE`]. Here and in [`value`] nothing branches by
+/// what is random, which no processor foresees.
 pub(super) const fn digit(value: u8) -> u8 {
     b'0' + value + (mask(value >= 10) & (b'A' - b'9' - 1)) + (mask(value >= 36) & (b'a' - b'Z' - 1))
 }

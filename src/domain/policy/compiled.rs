@@ -29,6 +29,8 @@ pub struct CompiledPolicy {
     /// Those of the built-in scopes that it has, in their order: each call asks for one.
     built_in: [Option<ScopeId>; SystemScope::COUNT],
     isolated: ScopeSet,
+    /// All others.
+    open: ScopeSet,
     /// For each scope, what its holder may do: itself and all that it implies.
     closures: Vec<ScopeSet>,
     presets: HashMap<String, ScopeSet>,
@@ -65,6 +67,7 @@ impl CompiledPolicy {
     fn numbered(policy: Policy, at: &str, faults: &mut Faults) -> Option<Self> {
         let (mut names, closures) = check::document(&policy, at, faults)?;
         let isolated = isolated(&policy);
+        let open = all(&policy).map(|(id, _)| id).collect::<ScopeSet>().without(&isolated);
         let presets = policy.presets.iter();
         let presets =
             presets.map(|preset| (preset.name.clone(), listed(&preset.scopes, &mut names)));
@@ -77,7 +80,7 @@ impl CompiledPolicy {
         let built_in = SystemScope::ALL.each_ref().map(|scope| index.get(scope.as_str()).copied());
         let classes = classes(&policy);
         let closures = closures.reach;
-        Some(Self { policy, index, built_in, isolated, closures, presets, roles, classes })
+        Some(Self { policy, index, built_in, isolated, open, closures, presets, roles, classes })
     }
 
     /// Gives the policy back as it is written down.
@@ -166,10 +169,8 @@ impl CompiledPolicy {
 
     /// Whether the scope implies every one that is not isolated, of several.
     pub fn is_admin_like(&self, scope: ScopeId) -> bool {
-        let open =
-            all(&self.policy).map(|(id, _)| id).collect::<ScopeSet>().without(&self.isolated);
         let reach = self.closures.get(scope.place());
-        open.len() > 1 && reach.is_some_and(|reach| open.is_subset(reach))
+        self.open.len() > 1 && reach.is_some_and(|reach| self.open.is_subset(reach))
     }
 
     /// Reads a pattern as a grant has it: by the grammar and the types of resource.

@@ -17,12 +17,12 @@ mod asked;
 #[path = "hostile_policies/attack.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod attack;
-#[path = "oracle/rules/networks.rs"]
+#[path = "oracle/src/rules/networks.rs"]
 mod bits;
 #[path = "quick/both.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod both;
-#[path = "oracle/rules/resources.rs"]
+#[path = "oracle/src/rules/resources.rs"]
 mod definition;
 #[path = "fuzz/files.rs"]
 mod files;

@@ -131,7 +131,10 @@ mod tests {
         let compiled = CompiledPolicy::compile(policy(), "policy", &mut faults);
         assert_eq!(faults.finish(), Ok(()));
         for scope in SystemScope::ALL {
-            assert!(compiled.as_ref().is_some_and(|policy| policy.scope(scope.as_str()).is_some()));
+            let by_name = compiled.as_ref().and_then(|policy| policy.scope(scope.as_str()));
+            assert!(by_name.is_some(), "{}", scope.as_str());
+            let by_number = compiled.as_ref().and_then(|policy| policy.built_in(*scope));
+            assert_eq!(by_number, by_name, "{}", scope.as_str());
         }
     }
 }

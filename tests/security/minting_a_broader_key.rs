@@ -4,7 +4,7 @@
 //! - Capgo, CVE-2026-56216: a limited key made one without limits.
 //! - StudioCMS, GHSA-667w-mmh7-mrr4: an editor made a token of an owner.
 //!
-//! Whether one key covers another is compared with an oracle in `tests/oracle/minting.rs`, field by
+//! Whether one key covers another is compared with an oracle in `tests/oracle/src/minting.rs`, field by
 //! field in `tests/api/keys/create/minting`, and for the keys of callers in
 //! `tests/api/keys/own_keys.rs`. Here by what keys can do once they are made: keys at random ask for
 //! others at random, alone, in batches and over generations, and no question that such a key is

@@ -238,6 +238,11 @@ impl FindKey for Cache {
         Ok(key.map_or(AtHand::Nobodys, AtHand::Key))
     }
 
+    fn bring_near(&self, digests: &[Option<Digest>]) {
+        let parts = &*self.parts;
+        parts.hot.bring_near(digests, parts);
+    }
+
     fn count_at_hand(&self, answers: u64) {
         self.parts.counters.hits.count_several(answers);
     }

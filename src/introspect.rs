@@ -18,7 +18,7 @@ use crate::domain::{
     secret::{Digest, Keyring},
     system::SystemScope,
     time::Timestamp,
-    usage::{CountUses, LastUse, Outcome, Use},
+    usage::{CountUses, LastUse, Use},
 };
 
 pub use at_once::Calling;
@@ -165,9 +165,9 @@ impl Introspection {
     }
 
     /// Takes note of a use, and waits for nothing.
-    fn count(&self, Found { digest, key }: &Found, denial: Option<Denial>, at: LastUse) {
+    fn count(&self, found: &Found, denial: Option<Denial>, at: LastUse) {
         if let Some(uses) = &self.uses {
-            uses.count(Use { key: key.name(), digest, outcome: Outcome::from(denial), at });
+            uses.count(found.used(denial, at));
         }
     }
 
@@ -292,10 +292,17 @@ impl Introspection {
     }
 
     fn conclude_at(&self, posed: &Posed<'_>, answer: &Answer, time: Timestamp) {
-        self.decisions.count(answer.decision.denial);
-        if let Some(found) = &posed.found {
-            let at = LastUse { time, address: posed.inquiry.client };
-            self.count(found, answer.decision.denial, at);
+        let used = self.note(posed, answer, time);
+        if let Some((counting, used)) = self.uses.as_ref().zip(used) {
+            counting.count(used);
         }
+    }
+
+    /// Takes note of a decision, and tells what use of a key is to be counted with it.
+    fn note<'a>(&self, posed: &'a Posed<'_>, answer: &Answer, time: Timestamp) -> Option<Use<'a>> {
+        let denial = answer.decision.denial;
+        self.decisions.count(denial);
+        let at = LastUse { time, address: posed.inquiry.client };
+        posed.found.as_ref().map(|found| found.used(denial, at))
     }
 }

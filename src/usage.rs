@@ -144,6 +144,12 @@ impl CountUses for Meter {
             part.lock().count(&used, &self.limits);
         }
     }
+
+    fn count_all(&self, uses: &[Use<'_>]) {
+        if let Some(part) = self.part() {
+            part.lock().count_all(uses, &self.limits);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 use std::{
     array::from_fn,
     cell::RefCell,
+    hint::black_box,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -119,6 +120,17 @@ impl Hot {
         self.threads.get()?.as_ref()?.try_borrow_mut().ok()?.get(digest, now, all)
     }
 
+    /// Has the processor read what these are looked up by, and then what they are judged by: of
+    /// memory that is far it fetches many places together where nothing is written in between. It
+    /// changes nothing.
+    pub(super) fn bring_near(&self, digests: &[Option<Digest>], all: &impl ForAll) {
+        let sets = self.threads.get().and_then(Option::as_ref);
+        let Some(sets) = sets.and_then(|sets| sets.try_borrow().ok()) else { return };
+        let digests = digests.iter().flatten();
+        digests.clone().for_each(|digest| _ = black_box(sets.tag(digest)));
+        digests.for_each(|digest| _ = black_box(sets.look(digest, all)));
+    }
+
     /// Takes what was found for all, where there is a place for it.
     pub(super) fn offer(
         &self,
@@ -159,6 +171,22 @@ impl Sets {
         let bits = u64::from_le_bytes(*rest.last_chunk()?);
         let sets = u128::try_from(self.places.len()).ok()?;
         usize::try_from((u128::from(bits) * sets) >> u64::BITS).ok()
+    }
+
+    /// A tag of the set in which a digest is.
+    fn tag(&self, digest: &Digest) -> Option<Tag> {
+        let (_, rest) = split(digest)?;
+        self.tags.get(self.number(&rest)?)?.first().copied()
+    }
+
+    /// Whether an entry counts, and how many hold its key, which is said where the key lies. By the
+    /// tag alone, and whatever its age: it may be another's, and nothing is to rest on it.
+    fn look(&self, digest: &Digest, all: &impl ForAll) -> Option<(bool, usize)> {
+        let (tag, rest) = split(digest)?;
+        let number = self.number(&rest)?;
+        let way = self.tags.get(number)?.iter().position(|its| *its == tag)?;
+        let place = self.places.get(number)?.get(way)?.as_ref()?;
+        Some((all.counts(place.stamp, &place.subjects), place.key.strong_count()))
     }
 
     fn get(&mut self, digest: &Digest, now: Seconds, all: &impl ForAll) -> Option<Arc<LiveKey>> {

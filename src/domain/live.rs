@@ -6,7 +6,7 @@ mod record;
 mod size;
 mod within;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{hint::black_box, net::IpAddr, sync::Arc};
 
 pub use record::Told;
 pub(super) use size::block;
@@ -259,6 +259,16 @@ impl LiveKey {
     /// Whether its secret, the one that it was found by, was replaced.
     pub fn is_replaced(&self, now: Timestamp) -> bool {
         self.replaced.is_some_and(|end| now >= end)
+    }
+
+    /// Has the processor read what decisions look at first: of several keys it fetches that together
+    /// where nothing is decided in between.
+    pub fn bring_near(&self) {
+        let Self { replaced, expire_time, revoke_time, is_enabled, .. } = self;
+        let Self { everywhere, somewhere, constraint, confinement, networks, plans, .. } = self;
+        black_box((*replaced, *expire_time, *revoke_time, *is_enabled, plans.marks()));
+        let bounds = (constraint.0.is_some(), confinement.0.is_some());
+        black_box((everywhere.is_empty(), somewhere.is_empty(), bounds, networks.lowest()));
     }
 
     /// Whether it works at `now`, as far as the key alone tells.

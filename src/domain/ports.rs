@@ -95,6 +95,10 @@ pub trait FindKey: Send + Sync {
         Ok(AtHand::Unknown)
     }
 
+    /// Told what will be asked for next: the processor is to fetch what is at hand of all of it
+    /// together, rather than of one after the other. It changes nothing.
+    fn bring_near(&self, _: &[Option<Digest>]) {}
+
     /// Takes note that an answer rests on so many that were at hand. Who asks what is at hand and
     /// then goes another way does not say so.
     fn count_at_hand(&self, _: u64) {}

@@ -155,6 +155,11 @@ pub struct Use<'a> {
 pub trait CountUses: Send + Sync {
     /// Takes note of one. Never waits for anything that takes long, and never fails.
     fn count(&self, used: Use<'_>);
+
+    /// Takes note of several, in their order.
+    fn count_all(&self, uses: &[Use<'_>]) {
+        uses.iter().for_each(|used| self.count(*used));
+    }
 }
 
 /// How many calls of a key, or of all keys of a workspace, ended in one way within an hour.

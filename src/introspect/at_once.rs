@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::{
-    Answer, Found, Introspection, Posed, Question,
+    Answer, Asked, Found, Introspection, Posed, Question,
     together::{QUESTIONS_MAX, are_small},
 };
 use crate::domain::{
@@ -86,23 +86,56 @@ impl Introspection {
             return None;
         }
         let Calling { caller, now, .. } = calling;
-        let mut posed: Vec<Posed<'a>> = Vec::with_capacity(questions.len());
-        for question in questions {
-            posed.push(self.pose_at_once(caller, question, now.latest)?);
-        }
+        let posed = self.pose_all_at_once(caller, questions, now.latest)?;
         if !are_small(&posed) {
             return None;
         }
         self.count_call(calling);
         let at_hand: u64 = posed.iter().map(Posed::at_hand).sum();
         self.keys.count_at_hand(calling.at_hand() + at_hand);
+        let mut uses = Vec::with_capacity(posed.len());
         for posed in &posed {
             // There always is one, or those before it would pay twice.
             let answer = self.decide_at_once(posed)?;
-            self.conclude_at(posed, &answer, now.noted);
+            uses.extend(self.note(posed, &answer, now.noted));
             tell(&answer, posed.full);
         }
+        if let Some(counting) = &self.uses {
+            counting.count_all(&uses);
+        }
         Some(())
+    }
+
+    /// The questions with their keys, as of [`Self::pose_at_once`]. What is far in memory is asked
+    /// for of all of them before it is waited for.
+    fn pose_all_at_once<'a>(
+        &self,
+        caller: &Caller,
+        questions: impl ExactSizeIterator<Item = Question<'a>>,
+        now: Timestamp,
+    ) -> Option<Vec<Posed<'a>>> {
+        let count = questions.len();
+        let (mut asked, mut digests) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for question in questions {
+            asked.push(self.understand_at_once(caller, question)?);
+            digests.push(self.recognise(question.secret));
+        }
+        self.keys.bring_near(&digests);
+        let mut found = Vec::with_capacity(count);
+        for digest in &digests {
+            found.push(self.found_at_once(digest.as_ref())?);
+        }
+        found.iter().flatten().for_each(|found| found.key.bring_near());
+        let mut posed = Vec::with_capacity(count);
+        for (asked, found) in asked.into_iter().zip(found) {
+            posed.push(asked.about(found, caller, now).ok()?);
+        }
+        Some(posed)
+    }
+
+    fn understand_at_once<'a>(&self, caller: &Caller, question: Question<'a>) -> Option<Asked<'a>> {
+        // What may be meant is told by who tells what is wrong, and takes long to find.
+        self.understand(caller, Question { without_hint: true, ..question }).ok()
     }
 
     /// Takes note that the call is made, of one call once.
@@ -119,13 +152,8 @@ impl Introspection {
         question: Question<'a>,
         now: Timestamp,
     ) -> Option<Posed<'a>> {
-        // What may be meant is told by who tells what is wrong, and takes long to find.
-        let question = Question { without_hint: true, ..question };
-        let asked = self.understand(caller, question).ok()?;
-        let found = match self.recognise(question.secret) {
-            Some(digest) => self.at_hand(&digest)?,
-            None => None,
-        };
+        let asked = self.understand_at_once(caller, question)?;
+        let found = self.found_at_once(self.recognise(question.secret).as_ref())?;
         asked.about(found, caller, now).ok()
     }
 
@@ -137,7 +165,12 @@ impl Introspection {
         Some(posed.answer(verdict))
     }
 
-    /// The key that has the secret with this digest.
+    /// The key of a secret: nobody's, where it is none of ours.
+    fn found_at_once(&self, digest: Option<&Digest>) -> Option<Option<Found>> {
+        digest.map_or(Some(None), |digest| self.at_hand(digest))
+    }
+
+    /// The key that has the secret with this digest, or that nobody's has it. None: it is not at hand.
     fn at_hand(&self, digest: &Digest) -> Option<Option<Found>> {
         match self.keys.at_hand(digest).ok()? {
             AtHand::Key(key) => {

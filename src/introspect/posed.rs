@@ -13,6 +13,7 @@ use crate::domain::{
     scope::ScopeSet,
     secret::Digest,
     time::Timestamp,
+    usage::{LastUse, Outcome, Use},
 };
 
 /// The longest class of a request, in bytes.
@@ -48,6 +49,12 @@ pub struct Posed<'a> {
 }
 
 impl Found {
+    /// A use of it.
+    pub(super) fn used(&self, denial: Option<Denial>, at: LastUse) -> Use<'_> {
+        let Self { digest, key } = self;
+        Use { key: key.name(), digest, outcome: Outcome::from(denial), at }
+    }
+
     /// The caller whose key it is.
     pub(super) fn caller(
         self,

@@ -62,6 +62,7 @@ pub(crate) struct Keys {
     fails: AtomicBool,
     found: AtomicUsize,
     handed: AtomicUsize,
+    near: Mutex<Vec<(usize, usize)>>,
 }
 
 impl Keys {
@@ -74,6 +75,7 @@ impl Keys {
             fails: AtomicBool::new(false),
             found: AtomicUsize::new(0),
             handed: AtomicUsize::new(0),
+            near: Mutex::default(),
         }
     }
 
@@ -105,6 +107,12 @@ impl Keys {
         (self.found.load(SeqCst), self.handed.load(SeqCst))
     }
 
+    /// How many were to be brought near together, since the last time, each time; and how often one
+    /// had been at hand before that.
+    pub(crate) fn near(&self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut self.near.lock().unwrap())
+    }
+
     fn check(&self, digest: &Digest) -> Result<(), StoreError> {
         let panics = *self.panics.lock().unwrap() == Some(*digest.as_bytes());
         assert!(!panics, "as it was told to");
@@ -126,6 +134,11 @@ impl FindKey for Keys {
         let Some(known) = at_hand.get(digest.as_bytes()) else { return Ok(AtHand::Unknown) };
         self.handed.fetch_add(1, SeqCst);
         Ok(known.as_ref().map_or(AtHand::Nobodys, |key| AtHand::Key(Arc::clone(key))))
+    }
+
+    fn bring_near(&self, digests: &[Option<Digest>]) {
+        let near = (digests.iter().flatten().count(), self.asked().1);
+        self.near.lock().unwrap().push(near);
     }
 
     fn stale_since(&self) -> Option<Timestamp> {

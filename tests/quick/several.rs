@@ -155,8 +155,15 @@ fn a_batch_of_what_is_at_hand_is_answered_from_memory_alone() {
         for view in [IntrospectView::Full, IntrospectView::Decision] {
             let question = |secret: &&str| IntrospectRequest { view: view.into(), ..about(secret) };
             let all: Vec<_> = secrets.iter().map(question).collect();
+            let keys = &world.both.quick.keys;
+            let (_, before) = keys.asked();
+            assert_eq!(keys.near(), []);
             let (told, found) = world.both.ask_batch(&lines, &batch(&world, &all)).await;
             assert_eq!((told.code(), found), (Some("0"), 0));
+            // Once who asks was found, the processor fetches what is known of all together.
+            let (_, after) = keys.asked();
+            assert_eq!(keys.near(), [(after - before - 1, before + 1)]);
+            assert!(after - before > 10);
         }
     });
 }
@@ -189,6 +196,26 @@ fn a_batch_waits_for_what_is_not_at_hand_alone() {
             let (alone, _) = world.answer(&lines, &about(secret)).await;
             assert_eq!(alone.key, response.key);
         }
+    });
+}
+
+#[test]
+fn the_uses_of_a_batch_are_counted_in_the_order_of_its_questions() {
+    with_world(async |world| {
+        let lines = world.both.connect();
+        let clients = ["192.0.2.1", "192.0.2.9", "", "192.0.2.3", "192.0.2.1"];
+        let question = |client_ip: &&str| IntrospectRequest {
+            client_ip: (*client_ip).to_owned(),
+            ..about(world.secret("full"))
+        };
+        let questions: Vec<_> = clients.iter().map(question).collect();
+        let (request, arrived) = batch(&world, &questions).request();
+        world.both.quick.uses.take();
+        let told = Told::read(lines.quick.clone().answer_to(request, arrived).await).await;
+        assert_eq!(told.code(), Some("0"));
+        let uses = world.both.quick.uses.take();
+        let addresses: Vec<_> = uses.iter().skip(1).map(|used| used.4).collect();
+        assert_eq!(addresses, clients.map(|client| client.parse().ok()));
     });
 }
 

@@ -127,6 +127,28 @@ fn nothing_is_found_that_is_as_old_as_entries_may_become() {
 }
 
 #[test]
+fn what_is_brought_near_is_judged_and_stays_as_it_was() {
+    let (hot, _) = Hot::new(BYTES);
+    let (key, judged_of) = (live(), RefCell::new(Vec::new()));
+    let none_counts = |stamp: Stamp, _: &Subjects| {
+        judged_of.borrow_mut().push(stamp.revision);
+        false
+    };
+    let asked = [Some(digest(2)), None, Some(digest(1)), Some(digest(3)), Some(digest(1))];
+    let bring_near = || hot.bring_near(&asked, &judged(&none_counts));
+    bring_near();
+    assert_eq!(*judged_of.borrow(), [], "before anything was offered");
+    offer(&hot, 1, &key, 0);
+    offer(&hot, 2, &key, 0);
+    bring_near();
+    assert_eq!(*judged_of.borrow(), [2, 1, 1].map(Revision));
+    assert_eq!((Arc::strong_count(&key), Arc::weak_count(&key)), (1, 2));
+    let sets = hot.threads.get().unwrap().as_ref().unwrap();
+    assert!(sets.borrow().places.iter().flatten().flatten().all(|place| place.merits == 0));
+    assert!(get(&hot, 1, 0).is_some() && get(&hot, 2, 0).is_some());
+}
+
+#[test]
 fn a_secret_with_the_same_tag_is_another() {
     let (mut sets, key) = (one_set(), live());
     put(&mut sets, 1, &key);

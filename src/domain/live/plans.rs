@@ -28,6 +28,10 @@ impl Plans {
         let common = place(&workspace.plan);
         Self { own: place(&key.plan).or(common), common, marks: Marks::of(&key.name) }
     }
+
+    pub(super) fn marks(&self) -> Marks {
+        self.marks
+    }
 }
 
 impl LiveKey {

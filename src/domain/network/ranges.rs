@@ -33,6 +33,11 @@ impl Ranges {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
+    /// The lowest address of each kind that is in a range.
+    pub(in crate::domain) fn lowest(&self) -> (Option<u32>, Option<u128>) {
+        (self.v4.first().map(|(start, _)| *start), self.v6.first().map(|(start, _)| *start))
+    }
+
     /// The bytes of each block of memory that it owns.
     pub(in crate::domain) fn blocks(&self) -> [usize; 2] {
         [size_of_val(&*self.v4), size_of_val(&*self.v6)]

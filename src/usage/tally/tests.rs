@@ -65,6 +65,44 @@ fn beyond(limits: &Limits) -> (u64, u64) {
 }
 
 #[test]
+fn several_are_counted_as_one_after_the_other() {
+    let uses = [
+        (1, Outcome::Allowed, at(5, 1)),
+        (2, Outcome::InvalidKey, at(6, 2)),
+        (1, Outcome::Allowed, at(7, 3)),
+        (1, Outcome::Allowed, at(7, 4)),
+        (1, Outcome::NotFound, at(HOUR, 5)),
+        (3, Outcome::Allowed, at(2, 6)),
+        (2, Outcome::Allowed, at(1, 7)),
+        (4, Outcome::Allowed, at(HOUR, 8)),
+    ];
+    for (secrets, workspaces) in [(100, 100), (4, 1), (3, 1), (1, 0), (0, 0)] {
+        let [one_by_one, together] = [false, true].map(|together| {
+            let (mut tally, limits) = (Tally::default(), limits(secrets, workspaces));
+            let keys =
+                uses.map(|(number, ..)| (key("acme", &format!("k{number}")), digest(number)));
+            let uses = keys.iter().zip(uses).map(|((key, digest), (_, outcome, at))| Use {
+                key,
+                digest,
+                outcome,
+                at,
+            });
+            match together {
+                true => tally.count_all(&uses.collect::<Vec<_>>(), &limits),
+                false => uses.for_each(|used| tally.count(&used, &limits)),
+            }
+            let first = take(&mut tally, &limits, 10);
+            let second = take(&mut tally, &limits, 10);
+            let last = |used: &SecretUse| (used.key.to_string(), used.last);
+            let last: Vec<_> = first.last.iter().map(last).collect();
+            (rows(&first), last, rows(&second), beyond(&limits))
+        });
+        assert_eq!(one_by_one, together);
+        assert_eq!(together.0.is_empty(), secrets + workspaces == 0);
+    }
+}
+
+#[test]
 fn calls_are_counted_by_key_and_workspace_and_hour_and_outcome() {
     let (mut tally, limits) = (Tally::default(), limits(100, 0));
     for (number, outcome, time) in [

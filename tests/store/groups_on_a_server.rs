@@ -45,6 +45,22 @@ pub(crate) async fn until_it_waits(beside: &DatabaseConnection) -> i64 {
     tokio::time::timeout(PATIENT, waits).await.unwrap()
 }
 
+/// Waits until the last group that waits for whoever holds the counter has begun then: in
+/// microseconds by the server's clock, 0 where none waits.
+async fn until_waiting_is(beside: &DatabaseConnection, then: impl Fn(i64) -> bool) -> i64 {
+    let begun = "SELECT COALESCE(MAX((EXTRACT(EPOCH FROM xact_start) * 1000000)::bigint), 0) \
+        FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let waits = async {
+        loop {
+            match number(beside, begun).await {
+                begun if then(begun) => break begun,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENT, waits).await.unwrap()
+}
+
 fn named(names: std::ops::Range<usize>) -> impl Iterator<Item = Change> {
     names.map(|number| new_key(key(&format!("k{number}"))))
 }
@@ -203,19 +219,12 @@ async fn what_waits_too_long_for_another_process_is_not_tried_again() {
     let beside = database.connect().await;
     let held = hold(&database).await;
     let first = begin(&store, named(0..1));
-    until_it_waits(&beside).await;
+    let alone = until_waiting_is(&beside, |begun| begun > 0).await;
     let second = begin(&store, named(1..10));
     assert_eq!(fate(&join_all(first).await[0]), Fate::Unavailable);
-    let process = until_it_waits(&beside).await;
-    let waits = format!(
-        "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = {process} AND wait_event_type = 'Lock'"
-    );
-    let given_up = async {
-        while number(&beside, &waits).await > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENT, given_up).await.unwrap();
+    // Whoever gave the first one up may have done so before the server did.
+    let together = until_waiting_is(&beside, |begun| begun > alone).await;
+    until_waiting_is(&beside, |begun| begun != together).await;
     held.rollback().await.unwrap();
     let fates: Vec<Fate> = join_all(second).await.iter().map(fate).collect();
     assert_eq!(fates, [Fate::Unavailable; 9]);

@@ -1,10 +1,12 @@
 //! Accepts connections and hands them out.
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +21,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Which part of all places those may have that have not begun, before the oldest of them must make room.
 const BEGINNING_PART: u64 = 16;
 
-/// How long a new connection waits for the room of the oldest, which is told to end at once.
+/// How long a new connection waits for the room of the oldest, which is told to end at once, and for a front thread that
+/// has room for it.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// The same where the oldest has not begun: others wait to be accepted meanwhile, and the next one may have its room.
@@ -127,7 +130,8 @@ impl Acceptor {
         self.beginning.read().saturating_mul(BEGINNING_PART) >= self.max_connections
     }
 
-    /// Hands the connection to the next front thread that has room. An error closes it and says why.
+    /// Hands the connection to the next front thread that has room, or to the first that has some. An error closes it and
+    /// says why.
     async fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<(), &'static str> {
         let place = self.place().await.ok_or("server.max_connections are open")?;
         let stream = ready_to_move(stream).map_err(|_| "the connection broke at once")?;
@@ -147,7 +151,16 @@ impl Acceptor {
                 ) => accepted = back,
             }
         }
-        Err("every front thread is behind")
+        // A burst of connections is no reason to fail some: who comes next waits to be accepted meanwhile.
+        let rooms: FuturesUnordered<_> = self.queues.iter().map(mpsc::Sender::reserve).collect();
+        let mut rooms = rooms.filter_map(|room| ready(room.ok()));
+        match tokio::time::timeout(ROOM_WITHIN, rooms.next()).await {
+            Ok(Some(room)) => {
+                room.send(accepted);
+                Ok(())
+            }
+            Ok(None) | Err(_) => Err("every front thread is behind"),
+        }
     }
 }
 
@@ -164,4 +177,68 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// Clients in the order in which they came, an acceptor whose only front thread has room for one, and where that
+    /// thread takes them.
+    async fn scene<const CLIENTS: usize>()
+    -> ([TcpStream; CLIENTS], TcpListener, Acceptor, mpsc::Receiver<Accepted>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let (queue, arrivals) = mpsc::channel(1);
+        let acceptor = Acceptor::new(10, vec![queue], Gauge::default(), Crowd::NewestIsTurnedAway);
+        (clients.try_into().unwrap(), listener, acceptor, arrivals)
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_the_front_threads_are_behind_waits_for_room() {
+        let (clients, listener, mut acceptor, mut arrivals) = scene::<5>().await;
+        let open = acceptor.open.clone();
+        let arriving = async {
+            // The second finds no room: nobody has been taken yet.
+            while open.read() < 2 {
+                tokio::task::yield_now().await;
+            }
+            let mut arrived = Vec::new();
+            for _ in &clients {
+                arrived.push(arrivals.recv().await.unwrap().peer);
+            }
+            arrived
+        };
+        let arrived = tokio::select! {
+            arrived = tokio::time::timeout(LONG, arriving) => arrived.unwrap(),
+            () = acceptor.accept_from(&listener) => Vec::new(),
+        };
+        let all: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
+        assert_eq!(arrived.len(), all.len());
+        assert!(all.iter().all(|client| arrived.contains(client)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_room_in_time_is_turned_away() {
+        let ([_, mut second], listener, mut acceptor, _arrivals) = scene::<2>().await;
+        let mut nothing = [0];
+        let begun = tokio::time::Instant::now();
+        let told = tokio::select! {
+            read = second.read(&mut nothing) => read,
+            () = acceptor.accept_from(&listener) => Ok(1),
+        };
+        assert!(matches!(told, Ok(0) | Err(_)), "{told:?}");
+        assert!(begun.elapsed() >= ROOM_WITHIN);
+        assert_eq!(acceptor.open.read(), 1);
+    }
 }

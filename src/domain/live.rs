@@ -6,7 +6,7 @@ mod record;
 mod size;
 mod within;
 
-use std::{hint::black_box, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, hint::black_box, net::IpAddr, sync::Arc};
 
 pub use record::Told;
 pub(super) use size::block;
@@ -129,19 +129,20 @@ impl LiveKey {
         let Facts { key, replaced, workspace, principal, policy: mut policy_stamp } = facts;
         let mut everywhere = ScopeSet::new();
         let mut somewhere: Vec<(Pattern, ScopeSet)> = Vec::new();
+        // Where among them each pattern is: a key may have a thousand.
+        let mut places = HashMap::new();
         for grant in &key.value.grants {
             let Some(closure) = policy.closure(&grant.scope) else { continue };
             let Some(text) = &grant.resource else {
                 everywhere.extend(&under(closure));
                 continue;
             };
-            let same = somewhere.iter_mut().find(|(pattern, _)| pattern.as_str() == text);
-            match same {
-                Some((_, scopes)) => _ = scopes.extend(&under(closure)),
-                None => {
-                    let pattern = Pattern::parse(grammar, text).ok();
-                    somewhere.extend(pattern.map(|pattern| (pattern, under(closure))));
-                }
+            let same = places.get(text).and_then(|place: &usize| somewhere.get_mut(*place));
+            if let Some((_, scopes)) = same {
+                scopes.extend(&under(closure));
+            } else if let Ok(pattern) = Pattern::parse(grammar, text) {
+                places.insert(text, somewhere.len());
+                somewhere.push((pattern, under(closure)));
             }
         }
         let constraint = Bound::new(grammar, &key.value.constraint);

@@ -1,5 +1,7 @@
 //! A key as it was sent, read under the rules of its policy.
 
+use std::collections::HashSet;
+
 use crate::{
     admin::{GrantDraft, KeyDraft, Mask, workspaces::check_plan},
     domain::{
@@ -144,6 +146,7 @@ impl KeyDraft {
 
     fn read_grants(&self, policy: &CompiledPolicy, faults: &mut Faults) -> Vec<Grant> {
         let mut grants = Vec::new();
+        let mut known = HashSet::new();
         if !faults.bound("key.grants", self.grants.len(), GRANTS_MAX) {
             return grants;
         }
@@ -157,12 +160,9 @@ impl KeyDraft {
                 let pattern = policy.pattern(resource);
                 faults.take(format!("key.grants[{place}].resource"), pattern);
             }
-            let grant = Grant {
-                scope: scope.clone(),
-                resource: Some(resource.clone()).filter(|text| !text.is_empty()),
-            };
-            if !grants.contains(&grant) {
-                grants.push(grant);
+            if known.insert((scope, resource)) {
+                let resource = Some(resource.clone()).filter(|text| !text.is_empty());
+                grants.push(Grant { scope: scope.clone(), resource });
             }
         }
         grants

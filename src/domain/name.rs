@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::fault::without_secrets;
 
@@ -243,7 +243,11 @@ impl FromStr for Title {
         if text.len() > TITLE_LENGTH_MAX * 16 {
             return Err(InvalidTitle::TooLong);
         }
-        let text: String = text.trim().nfc().collect();
+        let text = text.trim();
+        let text = match is_nfc_quick(text.chars()) {
+            IsNormalized::Yes => text.to_owned(),
+            IsNormalized::No | IsNormalized::Maybe => text.nfc().collect(),
+        };
         if text.chars().count() > TITLE_LENGTH_MAX {
             return Err(InvalidTitle::TooLong);
         }

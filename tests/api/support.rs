@@ -104,6 +104,7 @@ impl Server {
         settings.usage.flush_interval_ms = HOUR_MS;
         // However busy the machine is: leases have tests of their own.
         settings.replicas.lease_ms = 60_000;
+        settings.replicas.poll_interval_ms = 800;
         let mut database = None;
         if is_postgres {
             let fresh = Fresh::new().await;

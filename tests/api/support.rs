@@ -102,7 +102,8 @@ impl Server {
         settings.server.drain_timeout_ms = DRAIN_TIMEOUT_MS;
         // A key that is used must not change while a test looks at it.
         settings.usage.flush_interval_ms = HOUR_MS;
-        // However busy the machine is: leases have tests of their own.
+        // However busy the machine is: who waits too long, and leases, have tests of their own.
+        settings.server.admin_wait_ms = 60_000;
         settings.replicas.lease_ms = 60_000;
         settings.replicas.poll_interval_ms = 800;
         let mut database = None;

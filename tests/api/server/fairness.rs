@@ -25,6 +25,7 @@ async fn questions_are_answered_while_any_number_of_changes_waits_for_the_databa
         settings.database.busy_timeout_ms = 60_000;
         settings.server.max_concurrent_streams = 1_000;
         settings.server.open_calls_target = 10_000;
+        settings.server.admin_wait_ms = 2_000;
     })
     .await;
     let mut root = server.root().await;

@@ -24,7 +24,10 @@ use std::{
 pub use flush::{Flusher, Source};
 pub use forget::Forgetter;
 
-use crate::domain::usage::{CountUses, Use};
+use crate::domain::{
+    secret::Digest,
+    usage::{CountUses, Use},
+};
 use tally::{Limits, Tally};
 
 /// Entries of secrets that are kept until they are written, some 300 bytes each: one for each
@@ -147,7 +150,14 @@ impl CountUses for Meter {
 
     fn count_all(&self, uses: &[Use<'_>]) {
         if let Some(part) = self.part() {
-            part.lock().count_all(uses, &self.limits);
+            let mut tally = part.lock();
+            uses.iter().for_each(|used| tally.count(used, &self.limits));
+        }
+    }
+
+    fn bring_near(&self, digests: &[Option<Digest>]) {
+        if let Some(part) = self.part() {
+            part.lock().bring_near(digests);
         }
     }
 }

@@ -160,6 +160,10 @@ pub trait CountUses: Send + Sync {
     fn count_all(&self, uses: &[Use<'_>]) {
         uses.iter().for_each(|used| self.count(*used));
     }
+
+    /// Told of which secrets uses will come next: the processor is to fetch what is written to of all
+    /// of them together, rather than of one after the other. It changes nothing.
+    fn bring_near(&self, _: &[Option<Digest>]) {}
 }
 
 /// How many calls of a key, or of all keys of a workspace, ended in one way within an hour.

@@ -20,7 +20,7 @@ use super::authenticate::{Knows, Remembered};
 use crate::server::Connected;
 use answer::write;
 use question::Read;
-pub(super) use talk::answer as answer_of_stream;
+pub(super) use talk::{Near, answer as answer_of_stream, bring_near};
 use writer::Writer;
 
 /// The call of one question.

@@ -60,7 +60,20 @@ impl Introspection {
 
     /// The answer to a question of this call, which is counted with it.
     pub fn answer_at_once(&self, calling: &Calling, question: Question<'_>) -> Option<Answer> {
-        let posed = self.pose_at_once(&calling.caller, question, calling.now.latest)?;
+        let digest = self.recognise(question.secret);
+        self.answer_recognised(calling, question, digest.as_ref())
+    }
+
+    /// The same, where it is known what the secret is looked up by; none where it is none of ours.
+    pub fn answer_recognised(
+        &self,
+        calling: &Calling,
+        question: Question<'_>,
+        digest: Option<&Digest>,
+    ) -> Option<Answer> {
+        let asked = self.understand_at_once(&calling.caller, question)?;
+        let found = self.found_at_once(digest)?;
+        let posed = asked.about(found, &calling.caller, calling.now.latest).ok()?;
         let answer = self.decide_at_once(&posed)?;
         // In the order in which they came: of two uses at once the first is the last use.
         self.count_call(calling);
@@ -120,7 +133,7 @@ impl Introspection {
             asked.push(self.understand_at_once(caller, question)?);
             digests.push(self.recognise(question.secret));
         }
-        self.keys.bring_near(&digests);
+        self.bring_near(&digests);
         let mut found = Vec::with_capacity(count);
         for digest in &digests {
             found.push(self.found_at_once(digest.as_ref())?);
@@ -136,6 +149,16 @@ impl Introspection {
     fn understand_at_once<'a>(&self, caller: &Caller, question: Question<'a>) -> Option<Asked<'a>> {
         // What may be meant is told by who tells what is wrong, and takes long to find.
         self.understand(caller, Question { without_hint: true, ..question }).ok()
+    }
+
+    /// Has the processor read what questions about these secrets will need of what is at hand: of
+    /// memory that is far it fetches that of all together, rather than of one after the other. It
+    /// changes nothing.
+    pub fn bring_near(&self, digests: &[Option<Digest>]) {
+        self.keys.bring_near(digests);
+        if let Some(uses) = &self.uses {
+            uses.bring_near(digests);
+        }
     }
 
     /// Takes note that the call is made, of one call once.

@@ -11,6 +11,7 @@ use std::{
 use crate::domain::{
     bits::{OwnBits, Place},
     name::{Id, KeyName},
+    secret::Digest,
     usage::{Calls, Hour, LastUse, Outcome, SecretUse, Use},
 };
 pub(super) use order::Order;
@@ -208,15 +209,12 @@ impl Tally {
         self.count_workspace(&key.workspace, count, limits);
     }
 
-    /// Counts several, in their order.
-    pub(super) fn count_all(&mut self, uses: &[Use<'_>], limits: &Limits) {
-        // All are read before any is written: of memory that is far the processor then fetches many
-        // places together.
-        let near = |used: &Use<'_>| {
-            self.secrets.get(&Place::of(used.digest)).map(|entry| entry.counts.first.calls)
-        };
-        uses.iter().for_each(|used| _ = black_box(near(used)));
-        uses.iter().for_each(|used| self.count(used, limits));
+    /// Has the processor read where uses of these secrets are counted: of memory that is far it
+    /// fetches many places together where nothing is written in between.
+    pub(super) fn bring_near(&self, digests: &[Option<Digest>]) {
+        let entry = |digest| self.secrets.get(&Place::of(digest));
+        let calls = |digest| entry(digest).map(|entry| entry.counts.first.calls);
+        digests.iter().flatten().for_each(|digest| _ = black_box(calls(digest)));
     }
 
     fn count_workspace(&mut self, workspace: &Id, count: Count, limits: &Limits) {

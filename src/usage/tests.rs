@@ -37,7 +37,45 @@ fn count(meter: &Meter, number: u64) {
 fn count_together(meter: &Meter, numbers: impl Iterator<Item = u64>) {
     let of: Vec<_> = numbers.map(|number| (key(number), digest(number))).collect();
     let uses: Vec<_> = of.iter().map(|(key, digest)| used(key, digest)).collect();
+    let digests: Vec<_> =
+        of.iter().map(|(_, digest)| Some(Digest::from_bytes(*digest.as_bytes()))).collect();
+    meter.bring_near(&digests);
     meter.count_all(&uses);
+}
+
+/// Also where there is no room for all, and of uses at one moment the first is the last use.
+#[test]
+fn several_uses_are_counted_as_one_after_the_other() {
+    let of: Vec<_> = [1, 2, 1, 1, 3, 2].map(|number| (key(number), digest(number))).into();
+    let uses: Vec<_> = of
+        .iter()
+        .zip(0..)
+        .map(|((key, digest), place)| {
+            let (time, address) = (Timestamp::from_micros(1), Some([192, 0, 2, place].into()));
+            Use { at: LastUse { time, address }, ..used(key, digest) }
+        })
+        .collect();
+    for secrets in [0, 1, 2, 3] {
+        let rows = |count: &dyn Fn(&Meter)| {
+            let meter = Meter::new(secrets, 1);
+            count(&meter);
+            let counted: Vec<_> = meter.drain().map(|tally| tally.rows()).collect();
+            let calls: Vec<_> = counted.iter().flat_map(|rows| rows.calls.clone()).collect();
+            let last = counted.iter().flat_map(|rows| &rows.last);
+            let last: Vec<_> = last.map(|used| (used.key.to_string(), used.last)).collect();
+            (calls, last, meter.counted())
+        };
+        let told = rows(&|meter| uses.iter().for_each(|used| meter.count(*used)));
+        assert_eq!(rows(&|meter| meter.count_all(&uses)), told);
+        let (calls, last, _) = told;
+        assert_eq!(
+            calls.iter().filter(|row| row.key.is_none()).map(|row| row.calls).sum::<u64>(),
+            6
+        );
+        let first = last.iter().map(|(_, last)| last.address);
+        let expected = [0, 1, 4].map(|place: u8| Some([192, 0, 2, place].into()));
+        assert!(first.eq(expected.into_iter().take(secrets)));
+    }
 }
 
 #[tokio::test]

@@ -101,6 +101,8 @@ fn whatever_is_asked_in_a_stream_is_answered_alike() {
         assert_eq!(handed, 2 * QUESTIONS, "who asks, and who is asked about");
         // When it begins, and once in a second.
         assert!((1..10).contains(&found), "{found}");
+        // They came together.
+        assert!(keys.near().iter().any(|(near, _)| *near == 16));
     });
 }
 

@@ -12,7 +12,7 @@ use crate::{
         authenticate::Credentials,
         convert::introspect::{answer, question},
         layers::exceeded,
-        quick,
+        quick::{self, Near},
         status::of_question,
     },
     introspect::{IntrospectError, Introspection, NotAuthenticated},
@@ -70,9 +70,18 @@ impl Asker {
 
     /// The answer to a message of a stream as it lies, written as it is sent. None: it is not at
     /// hand, or the message is another; nothing was done.
-    pub(super) fn answer_as_it_lies(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn answer_as_it_lies(&self, message: &[u8], near: Option<&Near>) -> Option<Vec<u8>> {
         let calling = || self.credentials.calling(self.digest.as_ref(), &self.introspection);
-        quick::answer_of_stream(&self.introspection, calling, message)
+        quick::answer_of_stream(&self.introspection, calling, message, near)
+    }
+
+    /// Has the processor read what these messages will need of what is at hand, and tells what is
+    /// known of each from then on.
+    pub(super) fn bring_near<'a>(
+        &self,
+        messages: impl Iterator<Item = &'a [u8]>,
+    ) -> impl Iterator<Item = Near> {
+        quick::bring_near(&self.introspection, messages)
     }
 
     /// The answer, where it is one and all that it rests on is at hand.

@@ -26,7 +26,13 @@ use super::{
     asker::Asker,
     stream::{Answered, Answers, Saying},
 };
-use crate::proto::{StreamIntrospectRequest, introspect_server::IntrospectServer};
+use crate::{
+    grpc::quick::Near,
+    proto::{StreamIntrospectRequest, introspect_server::IntrospectServer},
+};
+
+/// Bytes of a message from which on it is read last of those that came together.
+const LARGE_MIN: usize = 4_096;
 
 /// The call of a stream.
 const PATH: &str = "/keyward.v1.Introspect/StreamIntrospect";
@@ -78,7 +84,7 @@ struct AsItLies;
 
 impl Codec for AsItLies {
     type Encode = Vec<u8>;
-    type Decode = Bytes;
+    type Decode = Lying;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -102,22 +108,30 @@ impl Encoder for AsItLies {
 }
 
 impl Decoder for AsItLies {
-    type Item = Bytes;
+    type Item = Lying;
     type Error = Status;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Lying>, Status> {
+        let message = buffer.copy_to_bytes(buffer.remaining());
+        Ok(Some(Lying { message, near: None }))
     }
+}
+
+/// A question.
+struct Lying {
+    message: Bytes,
+    /// What is known of it, once it was brought near.
+    near: Option<Near>,
 }
 
 struct Streams(Arc<IntrospectService>);
 
-impl StreamingService<Bytes> for Streams {
+impl StreamingService<Lying> for Streams {
     type Response = Vec<u8>;
     type ResponseStream = Answered<Vec<u8>>;
     type Future = BoxFuture<'static, Result<tonic::Response<Answered<Vec<u8>>>, Status>>;
 
-    fn call(&mut self, request: tonic::Request<Streaming<Bytes>>) -> Self::Future {
+    fn call(&mut self, request: tonic::Request<Streaming<Lying>>) -> Self::Future {
         let service = Arc::clone(&self.0);
         Box::pin(async move { service.talk(request, |asker| Raw(Arc::new(asker))).await })
     }
@@ -127,16 +141,28 @@ impl StreamingService<Bytes> for Streams {
 struct Raw(Arc<Asker>);
 
 impl Answers for Raw {
-    type Question = Bytes;
+    type Question = Lying;
     type Answer = Vec<u8>;
 
-    fn answer_at_once(&self, message: &Bytes) -> Option<Vec<u8>> {
-        self.0.answer_as_it_lies(message)
+    fn bring_near(&self, questions: &mut [Lying]) {
+        let near: Vec<_> =
+            self.0.bring_near(questions.iter().map(|lying| &*lying.message)).collect();
+        for (lying, near) in questions.iter_mut().zip(near) {
+            lying.near = Some(near);
+        }
     }
 
-    fn answer(self: Arc<Self>, message: Bytes) -> Result<Saying<Vec<u8>>, Status> {
+    fn is_large(&self, lying: &Lying) -> bool {
+        lying.message.len() > LARGE_MIN
+    }
+
+    fn answer_at_once(&self, lying: &Lying) -> Option<Vec<u8>> {
+        self.0.answer_as_it_lies(&lying.message, lying.near.as_ref())
+    }
+
+    fn answer(self: Arc<Self>, lying: Lying) -> Result<Saying<Vec<u8>>, Status> {
         // As the generated service says it.
-        let question = StreamIntrospectRequest::decode(message)
+        let question = StreamIntrospectRequest::decode(lying.message)
             .map_err(|error| Status::internal(error.to_string()))?;
         let answer = Arc::clone(&self.0).answer(question)?;
         Ok(Box::pin(async move { Ok(answer.await?.encode_to_vec()) }))

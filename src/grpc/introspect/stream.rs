@@ -1,14 +1,15 @@
 //! The questions of one stream, and their answers as they come.
 //!
-//! Questions are read when answers are asked for, and no more than may be open at once: whoever
-//! sends faster than it is answered, or does not read its answers, finds that HTTP/2 takes no more of
-//! it. Nearly every question has its answer at once: then no task, no channel and no memory is
-//! between the two, and as many answers are sent together as questions came together. A
-//! [`Watcher`] ends the stream also where nobody reads its answers.
+//! Questions are read when answers are asked for, those that came together some at a time, and no more
+//! than may be open at once: whoever sends faster than it is answered, or does not read its answers,
+//! finds that HTTP/2 takes no more of it. Nearly every question has its answer at once: then no task
+//! and no channel is between the two, and as many answers are sent together as questions
+//! came together. A [`Watcher`] ends the stream also where nobody reads its answers.
 
 mod watcher;
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -36,6 +37,9 @@ use watcher::Watcher;
 
 /// Questions of one stream that are open at once.
 const OPEN_MAX: usize = 64;
+/// Questions that are read before the first of them is asked, where they came together: the processor
+/// fetches what they need of memory at the same time.
+const TOGETHER_MAX: usize = 16;
 
 /// Questions of a traced stream whose work is part of its trace, the first ones: a stream may go on
 /// for days, and a trace must end.
@@ -50,9 +54,17 @@ pub(super) type Saying<T> = BoxFuture<'static, Said<T>>;
 /// Answers the questions of one stream.
 pub(super) trait Answers: Send + Sync + 'static {
     /// A question.
-    type Question: Send;
+    type Question: Send + Unpin;
     /// An answer.
     type Answer: Send + 'static;
+
+    /// Told of questions that came together, before the first of them is answered.
+    fn bring_near(&self, _: &mut [Self::Question]) {}
+
+    /// Whether no more is to be read after this one before it is asked: nobody may read its answer.
+    fn is_large(&self, _: &Self::Question) -> bool {
+        false
+    }
 
     /// The answer to a question that has one at once. None: it is to be asked for, and nothing was
     /// done.
@@ -87,6 +99,7 @@ where
         questions,
         watcher: Watcher::begin(Arc::clone(&answers), terms),
         answers,
+        came: VecDeque::new(),
         open: FuturesUnordered::new(),
         end: None,
         trace: Trace { span: Span::current(), left: TRACED_MAX },
@@ -123,6 +136,8 @@ where
 struct Going<Q, A: Answers> {
     questions: Q,
     answers: Arc<A>,
+    /// What was read and not asked yet.
+    came: VecDeque<A::Question>,
     open: FuturesUnordered<Instrumented<Saying<A::Answer>>>,
     /// How the questions ended, once they have.
     end: Option<Result<(), Status>>,
@@ -183,6 +198,12 @@ where
             {
                 return Poll::Ready(said.map(Some));
             }
+            if let Some(question) = self.came.pop_front() {
+                match self.ask(question) {
+                    Some(answer) => return Poll::Ready(Ok(Some(answer))),
+                    None => continue,
+                }
+            }
             if self.end.is_some() && self.open.is_empty() {
                 let end = self.end.take().unwrap_or(Ok(()));
                 return Poll::Ready(end.map(|()| None));
@@ -190,21 +211,38 @@ where
             if self.end.is_some() || self.open.len() >= OPEN_MAX {
                 return Poll::Pending;
             }
+            ready!(self.poll_came(context));
+        }
+    }
+
+    /// Reads what has come, up to as many as are brought near together, or how it ended.
+    fn poll_came(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let most = TOGETHER_MAX.min(OPEN_MAX - self.open.len());
+        while self.came.len() < most && self.end.is_none() {
             // After as many questions as tokio has a task do things in a row, others get their turn on
-            // this thread; until then nothing is known, however often it is asked.
-            let turn = ready!(poll_proceed(context));
-            let question = ready!(self.questions.poll_next_unpin(context));
+            // this thread; until then no more is read, however often it is asked.
+            let Poll::Ready(turn) = poll_proceed(context) else { break };
+            let Poll::Ready(question) = self.questions.poll_next_unpin(context) else { break };
             turn.made_progress();
             match question {
                 Some(Ok(question)) => {
-                    if let Some(answer) = self.ask(question) {
-                        return Poll::Ready(Ok(Some(answer)));
+                    let is_large = self.answers.is_large(&question);
+                    self.came.push_back(question);
+                    if is_large {
+                        break;
                     }
                 }
                 Some(Err(status)) => self.end = Some(Err(status)),
                 None => self.end = Some(Ok(())),
             }
         }
+        if self.came.is_empty() && self.end.is_none() {
+            return Poll::Pending;
+        }
+        if self.came.len() > 1 {
+            self.answers.bring_near(self.came.make_contiguous());
+        }
+        Poll::Ready(())
     }
 
     /// The answer to a question, where it has one at once. It is open otherwise.
@@ -217,7 +255,10 @@ where
         }
         match Arc::clone(&self.answers).answer(question) {
             Ok(answer) => self.open.push(answer.instrument(span)),
-            Err(status) => self.end = Some(Err(status)),
+            Err(status) => {
+                self.end = Some(Err(status));
+                self.came.clear();
+            }
         }
         None
     }

@@ -5,19 +5,54 @@ use super::{
     question::{Read, number, part},
     write,
 };
-use crate::introspect::{Calling, Introspection};
+use crate::{
+    domain::secret::Digest,
+    introspect::{Calling, Introspection},
+};
 
 /// The fields of a `StreamIntrospectRequest`, and how they are written.
 const ID: u8 = 0x08;
 const REQUEST: u8 = 0x12;
 
+/// What the secret of a message is looked up by; none where it is none of ours, or where there is none.
+pub(in crate::grpc) struct Near(Option<Digest>);
+
 /// The answer to a `StreamIntrospectRequest`, a `StreamIntrospectResponse`. None: it is not at hand,
-/// or the message is another; nothing was done.
+/// or the message is another; nothing was done. `near`: what is known of that message.
 pub(in crate::grpc) fn answer(
     keys: &Introspection,
     calling: impl FnOnce() -> Option<Calling>,
-    mut message: &[u8],
+    message: &[u8],
+    near: Option<&Near>,
 ) -> Option<Vec<u8>> {
+    let (id, read) = read(message)?;
+    let question = read.question();
+    let full = question.full;
+    let calling = calling()?;
+    let decided = match near {
+        Some(Near(digest)) => keys.answer_recognised(&calling, question, digest.as_ref())?,
+        None => keys.answer_at_once(&calling, question)?,
+    };
+    let mut writer = Writer::bare(if full { WHOLE } else { BRIEF });
+    writer.number(1, id);
+    writer.nested(2, |writer| write(writer, &decided, full));
+    Some(writer.into_message())
+}
+
+/// Has the processor read what these messages will need of what is at hand, and tells what is known
+/// of each from then on.
+pub(in crate::grpc) fn bring_near<'a>(
+    keys: &Introspection,
+    messages: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Near> {
+    let digest = |message| keys.recognise(read(message)?.1.question().secret);
+    let digests: Vec<_> = messages.map(digest).collect();
+    keys.bring_near(&digests);
+    digests.into_iter().map(Near)
+}
+
+/// The number of the question, and the question.
+fn read(mut message: &[u8]) -> Option<(i64, Read<'_>)> {
     let (mut id, mut request) = (0, None);
     while let Some((tag, rest)) = message.split_first() {
         message = rest;
@@ -28,12 +63,5 @@ pub(in crate::grpc) fn answer(
             _ => return None,
         }
     }
-    let read = Read::of(request?)?;
-    let question = read.question();
-    let full = question.full;
-    let decided = keys.answer_at_once(&calling()?, question)?;
-    let mut writer = Writer::bare(if full { WHOLE } else { BRIEF });
-    writer.number(1, id);
-    writer.nested(2, |writer| write(writer, &decided, full));
-    Some(writer.into_message())
+    Some((id, Read::of(request?)?))
 }

@@ -65,7 +65,7 @@ fn beyond(limits: &Limits) -> (u64, u64) {
 }
 
 #[test]
-fn several_are_counted_as_one_after_the_other() {
+fn what_is_brought_near_is_counted_as_anything_else() {
     let uses = [
         (1, Outcome::Allowed, at(5, 1)),
         (2, Outcome::InvalidKey, at(6, 2)),
@@ -77,7 +77,7 @@ fn several_are_counted_as_one_after_the_other() {
         (4, Outcome::Allowed, at(HOUR, 8)),
     ];
     for (secrets, workspaces) in [(100, 100), (4, 1), (3, 1), (1, 0), (0, 0)] {
-        let [one_by_one, together] = [false, true].map(|together| {
+        let [far, near] = [false, true].map(|near| {
             let (mut tally, limits) = (Tally::default(), limits(secrets, workspaces));
             let keys =
                 uses.map(|(number, ..)| (key("acme", &format!("k{number}")), digest(number)));
@@ -87,9 +87,12 @@ fn several_are_counted_as_one_after_the_other() {
                 outcome,
                 at,
             });
-            match together {
-                true => tally.count_all(&uses.collect::<Vec<_>>(), &limits),
-                false => uses.for_each(|used| tally.count(&used, &limits)),
+            let told: Vec<_> = [1, 9, 4].map(digest).map(Some).into_iter().chain([None]).collect();
+            for used in uses {
+                if near {
+                    tally.bring_near(&told);
+                }
+                tally.count(&used, &limits);
             }
             let first = take(&mut tally, &limits, 10);
             let second = take(&mut tally, &limits, 10);
@@ -97,8 +100,8 @@ fn several_are_counted_as_one_after_the_other() {
             let last: Vec<_> = first.last.iter().map(last).collect();
             (rows(&first), last, rows(&second), beyond(&limits))
         });
-        assert_eq!(one_by_one, together);
-        assert_eq!(together.0.is_empty(), secrets + workspaces == 0);
+        assert_eq!(far, near);
+        assert_eq!(near.0.is_empty(), secrets + workspaces == 0);
     }
 }
 

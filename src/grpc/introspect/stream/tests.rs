@@ -30,6 +30,8 @@ mod ends;
 
 /// The number of a question that there is no answer to.
 const PANICS: i64 = 0;
+/// That of one that is large.
+const LARGE: i64 = i64::MAX;
 /// That of what is no question.
 const NONE: i64 = i64::MIN;
 
@@ -41,6 +43,8 @@ struct Slow {
     asked: AtomicUsize,
     /// How many of them were part of a trace.
     traced: AtomicUsize,
+    /// How many were to be brought near together, each time.
+    near: Mutex<Vec<usize>>,
     gate: Semaphore,
     refused: Mutex<Option<Status>>,
 }
@@ -48,6 +52,14 @@ struct Slow {
 impl Answers for Slow {
     type Question = StreamIntrospectRequest;
     type Answer = StreamIntrospectResponse;
+
+    fn bring_near(&self, questions: &mut [StreamIntrospectRequest]) {
+        self.near.lock().unwrap().push(questions.len());
+    }
+
+    fn is_large(&self, question: &StreamIntrospectRequest) -> bool {
+        question.id == LARGE
+    }
 
     fn answer_at_once(
         &self,
@@ -91,7 +103,8 @@ fn slow() -> Arc<Slow> {
 
 fn quick_from(at_once: i64) -> Arc<Slow> {
     let [asked, traced] = [(); 2].map(|()| AtomicUsize::new(0));
-    Arc::new(Slow { at_once, asked, traced, gate: Semaphore::new(0), refused: Mutex::default() })
+    let (near, gate) = (Mutex::default(), Semaphore::new(0));
+    Arc::new(Slow { at_once, asked, traced, near, gate, refused: Mutex::default() })
 }
 
 type Talking = Answered<StreamIntrospectResponse>;
@@ -175,28 +188,54 @@ async fn questions_that_came_together_are_answered_together_with_nothing_between
     assert!(body.frame().now_or_never().is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn questions_that_came_together_are_brought_near_together_as_far_as_they_may_be_open() {
+    let quick = quick_from(1);
+    let half = TOGETHER_MAX / 2;
+    let mut talk = asked(questions((1..).take(5 * half)), &quick);
+    assert_eq!(ready(&mut talk).await.len(), 5 * half);
+    assert_eq!(*quick.near.lock().unwrap(), [TOGETHER_MAX, TOGETHER_MAX, half]);
+    let slow = slow();
+    let mut talk = asked(questions((1..=1_000).map(|id| -id)), &slow);
+    assert!(ready(&mut talk).await.is_empty());
+    slow.gate.add_permits(1);
+    assert_eq!(ready(&mut talk).await.len(), 1);
+    let near = std::mem::take(&mut *slow.near.lock().unwrap());
+    assert_eq!(near, [TOGETHER_MAX; OPEN_MAX / TOGETHER_MAX], "one alone is not");
+    let mut talk = asked(questions([1, LARGE, 2, LARGE, LARGE, 3, 4]), &quick);
+    quick.near.lock().unwrap().clear();
+    assert_eq!(ready(&mut talk).await.len(), 7);
+    assert_eq!(*quick.near.lock().unwrap(), [2, 2, 2], "none after a large one; one alone is not");
+}
+
 /// Until its task has had its turn again, however often it is asked meanwhile: whoever encodes asks
 /// once more after what it was told last.
 #[tokio::test]
 async fn a_stream_that_has_an_answer_to_everything_leaves_turns_to_others() {
     const TURN: usize = 128;
-    let mut talk = asked(questions(1..=1_000), &quick_from(1));
-    let mut answered = 0;
-    while answered < 1_000 {
-        let (mut now, before) = (0, answered);
-        let turn = std::future::poll_fn(|context| {
-            while let Poll::Ready(Some(Ok(_))) = talk.as_mut().poll_next(context) {
-                now += 1;
-            }
-            assert!(talk.as_mut().poll_next(context).is_pending() || before + now == 1_000);
-            Poll::Ready(())
-        });
-        turn.await;
-        assert!(now > 0 && now <= TURN, "{now}");
-        answered += now;
-        tokio::task::yield_now().await;
+    // Where three more than these may be open, a turn is over between questions that came together.
+    for open in [0, OPEN_MAX - 3] {
+        let slow = quick_from(1);
+        let ids = (1..).take(open).map(|id: i64| -id).chain(1..=1_000);
+        let mut talk = asked(questions(ids), &slow);
+        let mut answered = 0;
+        while answered < 1_000 {
+            let (mut now, before) = (0, answered);
+            let turn = std::future::poll_fn(|context| {
+                while let Poll::Ready(Some(Ok(_))) = talk.as_mut().poll_next(context) {
+                    now += 1;
+                }
+                assert!(talk.as_mut().poll_next(context).is_pending() || before + now == 1_000);
+                Poll::Ready(())
+            });
+            turn.await;
+            assert!(now > 0 && now <= TURN, "{now}");
+            answered += now;
+            tokio::task::yield_now().await;
+        }
+        slow.gate.add_permits(open);
+        assert_eq!(talk.count().await, open);
     }
-    assert!(talk.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

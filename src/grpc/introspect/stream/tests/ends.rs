@@ -86,6 +86,20 @@ async fn when_the_server_ends_what_was_read_is_answered_and_no_more_is_read() {
     assert!(end(&mut late).await.0.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn when_the_server_ends_what_came_together_is_answered() {
+    let (quick, terms) = (quick_from(1), terms());
+    let stop = terms.stop.clone();
+    let mut talk = open(questions(1..=1_000), &quick, terms);
+    assert_eq!(talk.next().await.unwrap().unwrap().id, 1);
+    stop.cancel();
+    settle().await;
+    let (ids, status) = end(&mut talk).await;
+    let read = i64::try_from(TOGETHER_MAX).unwrap();
+    assert_eq!(ids, (2..=read).collect::<Vec<_>>());
+    assert_eq!(status.code(), Status::unavailable("").code());
+}
+
 /// However long they take: somebody waits for them.
 #[tokio::test(start_paused = true)]
 async fn when_the_server_ends_who_waits_for_answers_gets_them() {

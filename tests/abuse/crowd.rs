@@ -252,8 +252,8 @@ pub(crate) async fn idle(target: Target, connections: usize) -> (Ended, Vec<Abus
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_connections_that_do_nothing_are_pinged_and_hung_up_on() {
     let stage = Stage::new(&[
-        ("server.keepalive_interval_ms", "1000"),
-        ("server.keepalive_timeout_ms", "1000"),
+        ("server.keepalive_interval_ms", "6000"),
+        ("server.keepalive_timeout_ms", "6000"),
     ])
     .await;
     let target = stage.target();

@@ -52,7 +52,7 @@ pub(crate) async fn without_message(target: Target, connections: usize) -> (Ende
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_without_a_message_take_nobodys_place() {
-    let stage = Stage::new(&[("server.deadline_max_ms", "3000")]).await;
+    let stage = Stage::new(&[("server.deadline_max_ms", "10000")]).await;
     let target = stage.target();
     let abuse = async || {
         let (mut ended, open) = without_message(target, CONNECTIONS).await;
@@ -193,7 +193,7 @@ const UNREAD_MAX: u64 = 96 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_takes_are_cut_off_and_bounded() {
-    let stage = Stage::new(&[("server.deadline_max_ms", "3000")]).await;
+    let stage = Stage::new(&[("server.deadline_max_ms", "10000")]).await;
     let target = stage.target();
     let abuse = async || {
         let (mut ended, open) = unread(target).await;

@@ -113,6 +113,10 @@ impl Server {
                 DatabaseSettings { migrate_on_start: MigrateOnStart::Always, ..fresh.settings() };
             database = Some(fresh);
         }
+        // And however busy the database is with what other tests do.
+        settings.database.connect_timeout_ms = 60_000;
+        settings.database.acquire_timeout_ms = 60_000;
+        settings.database.statement_timeout_ms = 60_000;
         change(&mut settings);
         let keyring = settings.keyring.path.clone();
         let shutdown = CancellationToken::new();

@@ -33,6 +33,8 @@ const ASKED: &str = "asked";
 /// How long a replica answers without hearing from its database: no test is about that.
 const LEASE_MS: u64 = 60_000;
 const POLL_INTERVAL_MS: u64 = 500;
+/// How long a database is waited for, which is busy with what other tests do.
+const PATIENCE_MS: u64 = 60_000;
 /// A secret that is none.
 pub(crate) const MALFORMED: &str = "x";
 
@@ -86,6 +88,9 @@ impl World {
                 let migrate_on_start = MigrateOnStart::Always;
                 settings.database = DatabaseSettings { migrate_on_start, ..fresh.settings() };
             }
+            settings.database.connect_timeout_ms = PATIENCE_MS;
+            settings.database.acquire_timeout_ms = PATIENCE_MS;
+            settings.database.statement_timeout_ms = PATIENCE_MS;
             // However long it takes: connections are not opened anew.
             settings.server.max_connection_age_ms = 0;
             settings.replicas.lease_ms = LEASE_MS;

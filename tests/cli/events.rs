@@ -234,7 +234,7 @@ fn a_file_that_hangs_keeps_nothing_else_from_its_end() {
     assert!(made.unwrap().success());
     let variables = [
         ("KEYWARD__SERVER__LISTEN", "127.0.0.1:0"),
-        ("KEYWARD__SERVER__DRAIN_TIMEOUT_MS", "4000"),
+        ("KEYWARD__SERVER__DRAIN_TIMEOUT_MS", "20000"),
         ("KEYWARD__AUDIT__CHECKPOINT_FILE", CHECKPOINT),
     ];
     let ran = Serving::await_of(place.start(&["serve"], &variables)).end().succeeded();

@@ -12,7 +12,7 @@ use crate::{
     support::{CHECK, Client, EMPTY_MESSAGE, LONG, NEVER_MS, WAIT, WATCH, start},
 };
 
-const AGE_MS: u64 = 50;
+const AGE_MS: u64 = 1_000;
 
 /// Connections that soon become old, and may then end in peace.
 fn short(settings: &mut ServerSettings) {
@@ -61,11 +61,12 @@ async fn what_is_in_flight_on_an_old_connection_is_finished_and_what_is_new_goes
 /// Clients of gRPC connect again by themselves, and repeat what their connection never sent.
 #[tokio::test]
 async fn a_client_that_connects_again_has_no_call_fail() {
-    const CONNECTIONS: usize = 20;
+    const CONNECTIONS: usize = 5;
     let server = start(short).await;
+    let mut answered = 0;
     for _ in 0..CONNECTIONS {
+        let begun = Instant::now();
         let client = server.client().await;
-        let mut answered = 0;
         let error = loop {
             match client.reply(Client::request(CHECK, EMPTY_MESSAGE)).await {
                 Ok(reply) => ok(&reply.status.unwrap()),
@@ -73,8 +74,11 @@ async fn a_client_that_connects_again_has_no_call_fail() {
             }
             answered += 1;
         };
-        assert!(error.is_canceled() && answered > 0, "{error:?} after {answered}");
+        assert!(error.is_canceled(), "{error:?} after {answered}");
+        assert!(begun.elapsed() >= Duration::from_millis(AGE_MS * 9 / 10), "it is not old yet");
     }
+    // On a busy machine some may be old before they are asked anything.
+    assert!(answered > 0);
 }
 
 #[tokio::test]

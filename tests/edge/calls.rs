@@ -57,7 +57,7 @@ async fn the_peer_is_known_to_the_service() {
 async fn a_deadline_of_the_caller_ends_the_work() {
     let mut server = start(|_| {}).await;
     let mut request = Client::request(WAIT, EMPTY_MESSAGE);
-    request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("10m"));
+    request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1S"));
     let status = server.client().await.reply(request).await.unwrap().status.unwrap();
     check(&status, &Status::deadline_exceeded(""), "DEADLINE_EXCEEDED");
     is_counted(&server, WAIT, &status).await;

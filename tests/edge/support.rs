@@ -216,7 +216,7 @@ impl Running {
 
     /// Waits until `Wait` has begun, and says for whom and on which thread.
     pub(crate) async fn begun(&mut self) -> (Peer, String) {
-        match self.events.recv().await {
+        match tokio::time::timeout(LONG, self.events.recv()).await.unwrap() {
             Some(Event::Begun { peer, thread }) => (peer, thread),
             other => panic!("{other:?} came first"),
         }

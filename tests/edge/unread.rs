@@ -10,7 +10,9 @@ use crate::support::{
     CHECK, EMPTY_MESSAGE, LONG, NEVER_MS, QUICK, Running, STREAM, TRAILERS, WATCH, start,
 };
 
-const DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(5);
+/// What the server gives whoever reads the end of a stream.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// All checks of health that are taken at once.
 const CHECKS: u32 = 1_000;
@@ -85,15 +87,38 @@ async fn what_is_not_read_does_not_hold_the_end() {
     }
 }
 
-#[tokio::test]
-async fn the_end_of_a_stream_waits_a_moment_to_be_read() {
+/// Whether the end of a stream is there for who reads it when the stream is over. Not where that took longer than the
+/// server waits.
+async fn end_is_read() -> bool {
     let server = start(|_| {}).await;
     let mut slow = Frames::reading(server.address, 0).await;
     slow.call(1, WATCH).await;
     slow.until(HEADERS, END_HEADERS, 1).await;
+    let begun = Instant::now();
     server.stop.cancel();
     // By now the stream is over.
     slow.until(GOAWAY, 0, 0).await;
     slow.read(1, 1_000).await;
-    slow.until(HEADERS, END_STREAM, 1).await;
+    loop {
+        let frame = slow.receive().await;
+        match frame.kind {
+            HEADERS if frame.stream == 1 && frame.flags & END_STREAM != 0 => return true,
+            RESET => {
+                assert!(begun.elapsed() >= READ_WITHIN, "it does not wait");
+                return false;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_stream_waits_a_moment_to_be_read() {
+    // On a busy machine the moment may be over before it is read.
+    for _ in 0..3 {
+        if end_is_read().await {
+            return;
+        }
+    }
+    panic!("it is never there");
 }

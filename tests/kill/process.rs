@@ -19,6 +19,14 @@ const READY_TRIES: usize = 3_000;
 const READY_INTERVAL: Duration = Duration::from_millis(10);
 /// How many ports are tried: another process may take one between its choice and its use.
 const PORT_TRIES: usize = 5;
+/// So long a database is waited for that is busy with what other tests do, or whose machine is.
+const PATIENT: [(&str, &str); 3] = [
+    ("database.connect_timeout_ms", "60000"),
+    ("database.acquire_timeout_ms", "60000"),
+    ("database.statement_timeout_ms", "60000"),
+];
+/// The longest lease that there is: no look that a test sets is too rare for it.
+const LONGEST_LEASE: (&str, &str) = ("replicas.lease_ms", "60000");
 
 /// A directory with a database and a keyring, which outlives the programs that run on it.
 pub(crate) struct Deployment {
@@ -41,14 +49,18 @@ pub(crate) struct Serving {
 }
 
 impl Deployment {
-    /// With these settings beside its own.
+    /// With these settings beside its own. A server is waited for patiently, unless they say how
+    /// long it is.
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let given = settings.iter().map(|(name, value)| (variable(name), (*value).to_owned()));
         let mut variables: Vec<_> = given.collect();
-        if settings.iter().all(|(name, _)| *name != "database.url") {
+        let is_given = |name: &str| settings.iter().any(|(given, _)| *given == name);
+        if !is_given("database.url") {
             let path = directory.path().join("keyward.db").display().to_string();
             variables.push((variable("database.path"), path));
+        } else if !PATIENT.iter().any(|(name, _)| is_given(name)) {
+            variables.extend(PATIENT.map(|(name, value)| (variable(name), value.to_owned())));
         }
         Self { directory, variables }
     }
@@ -69,9 +81,12 @@ impl Deployment {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end. It is patient, whatever the settings say of the programs that
+    /// serve: nobody asks it again.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        let patient = PATIENT.into_iter().chain([LONGEST_LEASE]);
+        let patient = patient.map(|(name, value)| (variable(name), value));
+        self.command(arguments).envs(patient).output().unwrap()
     }
 
     /// The secret of a caller that may do everything.

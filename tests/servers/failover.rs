@@ -15,14 +15,16 @@ use crate::{
     LONG,
     caller::Caller,
     fresh::Fresh,
-    furnish,
+    policy,
     postgres::Server,
     process::{Deployment, Serving},
     proxy::Proxy,
-    waits::{ask, create, revocation},
+    waits::{ask, creation, revocation},
 };
 
 const INTERVAL: Duration = Duration::from_millis(20);
+/// How long a database is waited for that is there, on a machine that is busy.
+const PATIENCE_MS: &str = "60000";
 
 struct Pair {
     roots: [Caller; 2],
@@ -41,18 +43,48 @@ async fn pair(primary: &Server) -> Pair {
     let deployment = Deployment::new(&[
         ("database.url", &url),
         ("database.migrate_on_start", "true"),
-        ("database.acquire_timeout_ms", "1000"),
-        ("replicas.lease_ms", "2000"),
+        ("database.acquire_timeout_ms", "3000"),
+        ("replicas.lease_ms", "4000"),
         ("log.level", "warn"),
     ]);
     let secret = deployment.bootstrap();
     let servings = [deployment.serve().await, deployment.serve().await];
-    let mut roots = [
+    let roots = [
         Caller::connect(servings[0].address, &secret).await,
         Caller::connect(servings[1].address, &secret).await,
     ];
-    furnish(&mut roots[0], "web").await;
+    furnish(&roots[0]).await;
     Pair { roots, _servings: servings, proxy, deployment, _database: database }
+}
+
+/// Makes a policy and a workspace, both `web`, as soon as it can.
+async fn furnish(root: &Caller) {
+    let request = proto::CreatePolicyRequest {
+        policy_id: "web".to_owned(),
+        policy: Some(policy()),
+        request_id: format!("{ID}8"),
+        ..Default::default()
+    };
+    until_it_can(async || root.clone().admin.create_policy(request.clone()).await).await;
+    let workspace = proto::Workspace { policy: "policies/web".to_owned(), ..Default::default() };
+    let request = proto::CreateWorkspaceRequest {
+        workspace_id: "web".to_owned(),
+        workspace: Some(workspace),
+        request_id: format!("{ID}9"),
+        ..Default::default()
+    };
+    until_it_can(async || root.clone().admin.create_workspace(request.clone()).await).await;
+}
+
+/// Makes a key as soon as it can; its identifier and its secret. Another one each time that it is
+/// asked for: a secret is told once, also where the answer is lost.
+async fn create(root: &Caller) -> (String, String) {
+    let create = async || {
+        let id = format!("k{}", uuid::Uuid::new_v4());
+        let made = root.clone().admin.create_key(creation(&id)).await;
+        made.map(|made| (id, made.into_inner().secret))
+    };
+    until_it_can(create).await
 }
 
 impl Pair {
@@ -87,7 +119,7 @@ impl Pair {
 }
 
 /// Asks until it is not unavailable.
-async fn until_it_can<T>(ask: impl AsyncFn() -> Result<T, Status>) -> T {
+pub(crate) async fn until_it_can<T>(ask: impl AsyncFn() -> Result<T, Status>) -> T {
     let asking = async {
         let mut interval = tokio::time::interval(INTERVAL);
         loop {
@@ -151,17 +183,17 @@ async fn a_synchronous_standby_has_every_change_that_was_acknowledged() {
     primary.set("synchronous_standby_names", &format!("\"{}\"", standby.name()));
     follows(&primary, "sync").await;
     let mut pair = pair(&primary).await;
-    let [one, two] =
-        [create(&mut pair.roots[0], "one").await, create(&mut pair.roots[1], "two").await];
+    let (first, one) = create(&pair.roots[0]).await;
+    let (second, two) = create(&pair.roots[1]).await;
     for secret in [&one, &two] {
         assert_eq!(pair.answers(secret).await, [proto::DenyReason::Unspecified; 2]);
     }
-    let revoked = pair.revoke(0, "one", &format!("{ID}1")).await;
+    let revoked = pair.revoke(0, &first, &format!("{ID}1")).await;
     pair.fail_over(&primary, &standby);
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Revoked; 2]);
     assert_eq!(pair.answers(&two).await, [proto::DenyReason::Unspecified; 2]);
-    assert_eq!(pair.revoke(1, "one", &format!("{ID}2")).await, revoked);
-    let later = pair.revoke(1, "two", &format!("{ID}3")).await;
+    assert_eq!(pair.revoke(1, &first, &format!("{ID}2")).await, revoked);
+    let later = pair.revoke(1, &second, &format!("{ID}3")).await;
     assert_eq!(later, revoked + 1);
     assert_eq!(pair.answers(&two).await, [proto::DenyReason::Revoked; 2]);
     let log = pair.deployment.log();
@@ -178,14 +210,14 @@ async fn a_lagging_standby_lacks_changes_and_every_replica_forgets_them() {
     follows(&primary, "async").await;
     let mut pair = pair(&primary).await;
     assert!(pair.deployment.log().contains("a fail-over may lose changes"));
-    let [one, two] =
-        [create(&mut pair.roots[0], "one").await, create(&mut pair.roots[1], "two").await];
+    let (first, one) = create(&pair.roots[0]).await;
+    let (second, two) = create(&pair.roots[1]).await;
     for secret in [&one, &two] {
         assert_eq!(pair.answers(secret).await, [proto::DenyReason::Unspecified; 2]);
     }
     standby.set("primary_conninfo", "");
     follows_no_more(&primary).await;
-    let lost = pair.revoke(0, "one", &format!("{ID}1")).await;
+    let lost = pair.revoke(0, &first, &format!("{ID}1")).await;
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Revoked; 2]);
     pair.fail_over(&primary, &standby);
     let begun_anew = async {
@@ -199,19 +231,25 @@ async fn a_lagging_standby_lacks_changes_and_every_replica_forgets_them() {
     };
     tokio::time::timeout(LONG, begun_anew).await.unwrap();
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Unspecified; 2]);
-    let again = pair.revoke(1, "two", &format!("{ID}2")).await;
+    let again = pair.revoke(1, &second, &format!("{ID}2")).await;
     assert_eq!(again, lost, "the number is given again");
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Unspecified; 2]);
     assert_eq!(pair.answers(&two).await, [proto::DenyReason::Revoked; 2]);
-    pair.revoke(0, "one", &format!("{ID}3")).await;
+    pair.revoke(0, &first, &format!("{ID}3")).await;
     assert_eq!(pair.answers(&one).await, [proto::DenyReason::Revoked; 2]);
     assert!(pair.deployment.run(&["events", "verify"]).status.success());
 }
 
-/// A store at this address, that does not wait for long.
-async fn store(url: &str) -> Store {
-    let variables = [("URL", url), ("ACQUIRE_TIMEOUT_MS", "500")]
-        .map(|(name, value)| (format!("KEYWARD__DATABASE__{name}"), value.to_owned()));
+/// A store at this address, that waits so long for a connection.
+async fn store(url: &str, acquire_timeout_ms: &str) -> Store {
+    let variables = [
+        ("URL", url),
+        ("CONNECT_TIMEOUT_MS", PATIENCE_MS),
+        ("ACQUIRE_TIMEOUT_MS", acquire_timeout_ms),
+        ("STATEMENT_TIMEOUT_MS", PATIENCE_MS),
+    ];
+    let variables =
+        variables.map(|(name, value)| (format!("KEYWARD__DATABASE__{name}"), value.to_owned()));
     let settings = Settings::load(None, variables.into_iter()).unwrap();
     keyward::app::open_database(&settings).await.unwrap()
 }
@@ -242,14 +280,14 @@ async fn nothing_is_read_from_a_standby_until_it_is_promoted() {
     follows(&primary, "async").await;
     // Not dropped by name: its server is gone by then.
     let database = std::mem::ManuallyDrop::new(Fresh::on(primary.url.clone()).await);
-    let writer = store(&database.url()).await;
+    let writer = store(&database.url(), PATIENCE_MS).await;
     writer.migrate().await.unwrap();
     let page = Page { after: None, size: 1 };
     assert_eq!(writer.workspaces(&page).await.unwrap(), []);
     let address = [&primary, &standby].map(|server| server.address().to_string());
     let url = database.url().replace(&address[0], &address[1]);
     has_tables(&url).await;
-    let reader = store(&url).await;
+    let reader = store(&url, "500").await;
     let outcome = reader.workspaces(&page).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     primary.kill();

@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 
 use keyward::proto;
 use tonic::{Code, Request, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::{ErrorInfo, StatusExt as _};
 
 use crate::{
     LONG,
@@ -17,8 +17,15 @@ use crate::{
 };
 
 const INTERVAL: Duration = Duration::from_millis(20);
-/// The shortest lease with which a busy machine renews in time.
-const LEASE: &str = "2000";
+/// So long that a busy machine renews in time. Who hangs is waited for a quarter longer.
+const LEASE: &str = "10000";
+/// How long somebody waits for a change who does not wait for who hangs.
+const IMPATIENT: Duration = Duration::from_secs(1);
+/// How often they ask where a busy machine takes that long for the answer.
+const TRIES: usize = 8;
+/// Enough for a change that waits for nobody, on a machine that is busy; and less than who hangs
+/// is waited for.
+const AT_ONCE: Duration = Duration::from_secs(6);
 
 struct Pair {
     servings: [Serving; 2],
@@ -28,17 +35,16 @@ struct Pair {
 }
 
 async fn pair() -> Pair {
-    pair_of(LEASE).await
+    pair_of(&[("replicas.lease_ms", LEASE)]).await
 }
 
-async fn pair_of(lease: &str) -> Pair {
+/// With these settings beside the usual ones.
+async fn pair_of(settings: &[(&str, &str)]) -> Pair {
     let database = Fresh::new().await;
-    let deployment = Deployment::new(&[
-        ("database.url", &database.url()),
-        ("database.migrate_on_start", "true"),
-        ("replicas.lease_ms", lease),
-        ("log.level", "warn"),
-    ]);
+    let url = database.url();
+    let usual =
+        [("database.url", &*url), ("database.migrate_on_start", "true"), ("log.level", "warn")];
+    let deployment = Deployment::new(&[&usual[..], settings].concat());
     let secret = deployment.bootstrap();
     let servings = [deployment.serve().await, deployment.serve().await];
     let mut roots = [
@@ -49,9 +55,8 @@ async fn pair_of(lease: &str) -> Pair {
     Pair { servings, roots, deployment, database }
 }
 
-/// Makes a policy and a workspace, both `web`.
-pub(crate) async fn create(root: &mut Caller, id: &str) -> String {
-    let request = proto::CreateKeyRequest {
+pub(crate) fn creation(id: &str) -> proto::CreateKeyRequest {
+    proto::CreateKeyRequest {
         parent: "workspaces/web".to_owned(),
         key_id: id.to_owned(),
         key: Some(proto::Key {
@@ -60,8 +65,12 @@ pub(crate) async fn create(root: &mut Caller, id: &str) -> String {
             ..Default::default()
         }),
         ..Default::default()
-    };
-    root.admin.create_key(request).await.unwrap().into_inner().secret
+    }
+}
+
+/// Makes a key, and gives its secret.
+async fn create(root: &mut Caller, id: &str) -> String {
+    root.admin.create_key(creation(id)).await.unwrap().into_inner().secret
 }
 
 pub(crate) fn revocation(id: &str, request_id: &str) -> proto::RevokeKeyRequest {
@@ -78,6 +87,24 @@ pub(crate) async fn ask(
 ) -> Result<proto::IntrospectResponse, Status> {
     let request = proto::IntrospectRequest { secret: secret.to_owned(), ..Default::default() };
     root.introspect.introspect(request).await.map(tonic::Response::into_inner)
+}
+
+/// What somebody is told who revokes a key and does not wait for who hangs.
+async fn not_yet_in_force(root: &mut Caller, id: &str, request_id: &str) -> ErrorInfo {
+    for _ in 0..TRIES {
+        let mut impatient = Request::new(revocation(id, request_id));
+        impatient.set_timeout(IMPATIENT);
+        let status = root.admin.revoke_key(impatient).await.unwrap_err();
+        let details = status.get_details_error_info();
+        if let Some(details) = details.filter(|it| it.reason == "CHANGE_NOT_YET_IN_FORCE") {
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+            return details;
+        }
+        // All of the time went by: before the change was made, or before its answer was here.
+        let is_late = matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded);
+        assert!(is_late, "{status:?}");
+    }
+    panic!("{TRIES} times it was not told in time");
 }
 
 fn signal(serving: &Serving, signal: &str) {
@@ -118,29 +145,20 @@ async fn a_program_that_hangs_is_waited_for_once_and_begins_anew() {
     signal(&pair.servings[1], "-STOP");
     // Its caller does not wait so long, and is told all that it must know.
     let request_id = "01990e0c-7b6f-7000-8000-000000000001";
-    let mut impatient = Request::new(revocation("one", request_id));
-    impatient.set_timeout(Duration::from_millis(700));
-    let status = pair.roots[0].admin.revoke_key(impatient).await.unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    let details = status.get_details_error_info().unwrap();
-    assert_eq!(details.reason, "CHANGE_NOT_YET_IN_FORCE");
+    let details = not_yet_in_force(&mut pair.roots[0], "one", request_id).await;
     let within: u64 = details.metadata["within_ms"].parse().unwrap();
-    assert!((1..=2_500).contains(&within), "{details:?}");
+    assert!((1..=12_500).contains(&within), "{details:?}");
     // It was made. Who asks again, with the id or without, waits for the rest.
     for request_id in [request_id, ""] {
-        let mut impatient = Request::new(revocation("one", request_id));
-        impatient.set_timeout(Duration::from_millis(300));
-        let again = pair.roots[0].admin.revoke_key(impatient).await.unwrap_err();
-        let reason = again.get_details_error_info().unwrap();
-        assert_eq!(reason.reason, "CHANGE_NOT_YET_IN_FORCE", "{request_id:?}");
-        assert_eq!(reason.metadata["revision"], details.metadata["revision"]);
+        let again = not_yet_in_force(&mut pair.roots[0], "one", request_id).await;
+        assert_eq!(again.metadata["revision"], details.metadata["revision"], "{request_id:?}");
     }
     let revoked = pair.roots[0].admin.revoke_key(revocation("one", request_id)).await.unwrap();
     assert_eq!(revoked.into_inner().revision.to_string(), details.metadata["revision"]);
     // From now on nobody waits for it.
     assert_eq!(rows(&pair).await, 1);
     let mut impatient = Request::new(revocation("two", ""));
-    impatient.set_timeout(Duration::from_secs(1));
+    impatient.set_timeout(AT_ONCE);
     pair.roots[0].admin.revoke_key(impatient).await.unwrap();
     // When it goes on, it answers nothing that it has in memory.
     signal(&pair.servings[1], "-CONT");
@@ -172,7 +190,13 @@ async fn revoked(pair: &Pair) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn however_many_changes_wait_for_a_program_that_hangs_records_can_be_read() {
-    let mut pair = pair_of("60000").await;
+    // The last one waits for its turn as long as the test takes, and all wait for who hangs.
+    let mut pair = pair_of(&[
+        ("replicas.lease_ms", "60000"),
+        ("server.admin_wait_ms", "60000"),
+        ("server.deadline_max_ms", "120000"),
+    ])
+    .await;
     // One more than are carried out at once.
     let names: Vec<_> = (0..65).map(|number| format!("k{number}")).collect();
     for name in &names {
@@ -193,7 +217,7 @@ async fn however_many_changes_wait_for_a_program_that_hangs_records_can_be_read(
     tokio::time::timeout(LONG, made).await.unwrap();
     let mut impatient =
         Request::new(proto::GetKeyRequest { name: "workspaces/web/keys/k0".to_owned() });
-    impatient.set_timeout(Duration::from_secs(5));
+    impatient.set_timeout(Duration::from_secs(20));
     pair.roots[0].admin.get_key(impatient).await.unwrap();
     assert!(waiting.try_join_next().is_none(), "they wait all the same");
 }
@@ -207,7 +231,7 @@ async fn a_program_that_leaves_is_waited_for_by_nobody() {
     pair.servings[1].end();
     assert_eq!(rows(&pair).await, 1);
     let mut impatient = Request::new(revocation("one", ""));
-    impatient.set_timeout(Duration::from_secs(1));
+    impatient.set_timeout(AT_ONCE);
     pair.roots[0].admin.revoke_key(impatient).await.unwrap();
 }
 
@@ -218,8 +242,8 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     let deployment = Deployment::new(&[
         ("database.url", &database.url()),
         ("database.migrate_on_start", "true"),
-        ("replicas.lease_ms", "1000"),
-        ("replicas.bounded_stale_ms", "3000"),
+        ("replicas.lease_ms", "4000"),
+        ("replicas.bounded_stale_ms", "10000"),
         ("log.level", "error"),
     ]);
     let secret = deployment.bootstrap();
@@ -228,8 +252,18 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     furnish(&mut root, "web").await;
     let key = create(&mut root, "one").await;
     is_up_to_date(&database).await;
-    let fresh = ask(&mut root, &key).await.unwrap();
-    assert!(fresh.active && fresh.stale_since.is_none());
+    // On a busy machine a lease may be over at any time, and is renewed.
+    let fresh = async {
+        loop {
+            let asked = std::time::SystemTime::now();
+            let answer = ask(&mut root, &key).await.unwrap();
+            assert!(answer.active);
+            if answer.stale_since.is_none() {
+                break asked;
+            }
+        }
+    };
+    let asked = tokio::time::timeout(LONG, fresh).await.unwrap();
     server.pause();
     let lost = std::time::SystemTime::now();
     let mut stale = Vec::new();
@@ -250,8 +284,8 @@ async fn by_its_setting_a_program_goes_on_without_its_database_and_says_since_wh
     let first = stale.first().unwrap();
     // The clock of the database is that of this machine.
     let since = std::time::SystemTime::try_from(*first).unwrap();
-    assert!(since > lost - Duration::from_millis(100), "{since:?} {lost:?}");
-    assert!(since < lost + Duration::from_millis(1_300), "{since:?} {lost:?}");
+    assert!(since > asked - Duration::from_millis(100), "{since:?} {asked:?}");
+    assert!(since < lost + Duration::from_millis(4_300), "{since:?} {lost:?}");
     let apart = |other: &prost_types::Timestamp| {
         let other = std::time::SystemTime::try_from(*other).unwrap();
         other.duration_since(since).unwrap_or_else(|error| error.duration())

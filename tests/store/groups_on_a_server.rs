@@ -168,7 +168,7 @@ async fn a_connection_lost_amid_a_group_is_one_of_each_of_it_and_is_not_tried_ag
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_too_long_is_not_made() {
     let database = Postgres::new().await;
-    let patience = Duration::from_secs(2);
+    let patience = Duration::from_secs(5);
     let options = PostgresOptions { acquire_timeout: patience, ..database.options() };
     let store = Arc::new(Store::connect(&options).await.unwrap());
     store.migrate().await.unwrap();
@@ -198,11 +198,11 @@ async fn limited(database: &Postgres, statement_timeout: Duration) -> Arc<Store>
 async fn what_takes_too_long_together_is_made_one_by_one() {
     const COUNT: usize = 60;
     let database = Postgres::new().await;
-    let store = limited(&database, Duration::from_secs(1)).await;
-    // Half of them take longer than a statement may.
+    let store = limited(&database, Duration::from_secs(3)).await;
+    // Half of them take longer than a statement may, and one alone far less.
     for slow in [
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
-            $$ BEGIN PERFORM pg_sleep(0.04); RETURN NEW; END $$",
+            $$ BEGIN PERFORM pg_sleep(0.11); RETURN NEW; END $$",
         "CREATE TRIGGER slow BEFORE INSERT ON keys FOR EACH ROW EXECUTE FUNCTION slow()",
     ] {
         database.execute(slow).await;
@@ -215,7 +215,7 @@ async fn what_takes_too_long_together_is_made_one_by_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_too_long_for_another_process_is_not_tried_again() {
     let database = Postgres::new().await;
-    let store = limited(&database, Duration::from_secs(1)).await;
+    let store = limited(&database, Duration::from_secs(5)).await;
     let beside = database.connect().await;
     let held = hold(&database).await;
     let first = begin(&store, named(0..1));

@@ -119,7 +119,8 @@ async fn pass(
 
 /// A store with one connection for reading, on a line of its own. The database goes last.
 async fn lined() -> (Line, Store, Postgres) {
-    lined_within(Duration::from_millis(300), Duration::from_secs(1)).await
+    let limit = Duration::from_secs(2);
+    lined_within(limit, limit).await
 }
 
 /// The same with these limits: for a connection, and for a statement.
@@ -147,7 +148,7 @@ async fn lined_within(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_up_is_one_question_and_one_try_of_the_connection() {
-    let (line, store, _database) = lined().await;
+    let (line, store, _database) = lined_within(LONG, LONG).await;
     store.find_key(&digest(1)).await.unwrap();
     let before = line.asked.load(SeqCst);
     for _ in 0..100 {

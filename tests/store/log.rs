@@ -266,10 +266,10 @@ async fn a_change_rings_when_it_is_committed() {
 
 #[tokio::test]
 async fn a_statement_that_takes_too_long_fails_in_time() {
-    let (database, store, _) = furnished().await;
+    let (database, store, patient) = furnished().await;
     let limit = Duration::from_secs(1);
     let log = store.log(limit).await.unwrap().unwrap();
-    let joined = log.join(&member("a", 1), TERMS).await.unwrap();
+    let joined = patient.join(&member("a", 1), TERMS).await.unwrap();
     let connection = database.connect().await;
     let open = connection.begin().await.unwrap();
     open.execute_unprepared("LOCK TABLE replicas IN ACCESS EXCLUSIVE MODE").await.unwrap();

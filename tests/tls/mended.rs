@@ -61,7 +61,7 @@ async fn a_certificate_that_is_not_good_yet_comes_into_force_when_it_is() {
     let place = Place::new();
     let server = Server::encrypted(&place).await;
     let before = fs::read_to_string(place.file("tls.crt")).unwrap();
-    let issued = place.authority.server_in(Duration::from_secs(8));
+    let issued = place.authority.server_in(Duration::from_secs(20));
     place.swap(&issued);
     until("it is refused", async || server.counted().certificate.is_stale).await;
     assert_eq!(shown(&place, &server).await, before);

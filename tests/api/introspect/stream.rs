@@ -241,12 +241,12 @@ async fn a_caller_without_the_scope_is_refused_before_it_asks() {
 
 #[tokio::test]
 async fn a_stream_goes_on_beyond_the_longest_deadline_of_a_call() {
-    let server = Server::start_with(|settings| settings.server.deadline_max_ms = 100).await;
+    let server = Server::start_with(|settings| settings.server.deadline_max_ms = 2_000).await;
     let mut root = server.root().await;
     let mut talk = Talk::new(&mut root).await;
     let begun = std::time::Instant::now();
     let mut id = 0;
-    while begun.elapsed() < Duration::from_millis(300) {
+    while begun.elapsed() < Duration::from_secs(3) {
         id += 1;
         talk.ask(id, question("x", &[]));
         assert_eq!(talk.answer().await, (id, DenyReason::InvalidKey));
@@ -257,7 +257,7 @@ async fn a_stream_goes_on_beyond_the_longest_deadline_of_a_call() {
 async fn a_stream_ends_when_the_time_is_over_that_its_caller_gave_it() {
     let server = Server::start().await;
     let mut root = server.root().await;
-    let mut talk = Talk::with(&mut root, Some(Duration::from_millis(300))).await;
+    let mut talk = Talk::with(&mut root, Some(Duration::from_secs(3))).await;
     ended(talk.end().await, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
 }
 

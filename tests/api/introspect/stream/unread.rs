@@ -37,7 +37,7 @@ fn asked() -> Vec<u8> {
 #[tokio::test]
 async fn a_stream_that_is_not_read_ends_when_its_time_is_over() {
     let server = Server::start().await;
-    let mut frames = unread(server.address, &server.root_secret, &[("grpc-timeout", "200m")]).await;
+    let mut frames = unread(server.address, &server.root_secret, &[("grpc-timeout", "3S")]).await;
     frames.until(RESET, 0, 1).await;
 }
 

@@ -3,7 +3,8 @@
 //!
 //! As in the server, questions are asked on a front thread and the database is asked on the back.
 //! The bare statement is asked on the back, one after another in one task, so no time of it is
-//! lost on the way between threads. Each round has a new cache, and asks both about the same keys.
+//! lost on the way between threads; and once more from the front, to see what that way costs. Each
+//! round has a new cache, and asks both about the same keys.
 //!
 //! `cargo bench --bench cold [-- --json FILE] [--quick] [--keys N] [--only sqlite|postgres]`;
 //! PostgreSQL is started for it.
@@ -109,27 +110,38 @@ fn measure(name: &str, settings: &Settings, keys: usize, rounds: usize, report: 
     });
     let asked = Arc::new(asked.collect());
     let world = World { runtime, back, front, furnished, asked };
-    let mut rounds_of: [Vec<f64>; 5] = Default::default();
+    let mut rounds_of: [Vec<f64>; 7] = Default::default();
     // In the first one statements are prepared and pages are read.
     for round in 0..=rounds {
         let [mut cold, mut bare] = [0.0; 2];
         for turn in 0..2 {
             match (round + turn) % 2 {
                 0 => cold = world.cold(false),
-                _ => bare = world.bare(),
+                _ => bare = world.bare(true),
             }
         }
-        let figures = [cold, bare, cold / bare, world.cold(true), world.found()];
+        let from_front = world.bare(false);
+        let figures = [
+            cold,
+            bare,
+            cold / bare,
+            world.cold(true),
+            world.found(),
+            from_front,
+            cold / from_front,
+        ];
         if round > 0 {
             rounds_of.iter_mut().zip(figures).for_each(|(rounds, figure)| rounds.push(figure));
         }
     }
-    let [colds, bares, ratios, colds_on_back, founds] = rounds_of;
+    let [colds, bares, ratios, colds_on_back, founds, from_front, ratios_from_front] = rounds_of;
     report.note(&format!("cold_{name}_us"), "µs", &colds);
     report.note(&format!("cold_{name}_on_back_us"), "µs", &colds_on_back);
     report.note(&format!("found_{name}_us"), "µs", &founds);
     report.note(&format!("bare_{name}_us"), "µs", &bares);
+    report.note(&format!("bare_{name}_from_front_us"), "µs", &from_front);
     report.note(&format!("cold_{name}_ratio"), "", &ratios);
+    report.note(&format!("cold_{name}_from_front_ratio"), "", &ratios_from_front);
     let closing = world.furnished.store;
     world.runtime.block_on(closing.close());
     let _ = world.runtime.shutdown(Duration::from_secs(10));
@@ -174,20 +186,31 @@ impl World {
         median_us(self.front.block_on(asking).unwrap())
     }
 
-    /// The median of the bare statement, in microseconds.
-    fn bare(&self) -> f64 {
+    /// The median of the bare statement, in microseconds: asked on the back, or from the front, each
+    /// in a task of the back.
+    fn bare(&self, on_back: bool) -> f64 {
         let (store, asked) = (Arc::clone(&self.furnished.store), Arc::clone(&self.asked));
-        let asking = self.back.handle().spawn(async move {
+        let back = self.back.handle().clone();
+        let asking = async move {
             let mut times = Vec::with_capacity(asked.len());
-            for (_, digest) in asked.iter() {
+            for number in 0..asked.len() {
+                let (store, asked) = (Arc::clone(&store), Arc::clone(&asked));
+                let asking = async move { store.ask_bare(&asked[number].1).await };
                 let begun = Instant::now();
-                let bytes = store.ask_bare(digest).await.unwrap().unwrap();
+                let bytes = match on_back {
+                    true => asking.await,
+                    false => back.spawn(asking).await.unwrap(),
+                };
                 times.push(begun.elapsed());
-                assert!(bytes > 0);
+                assert!(bytes.unwrap().unwrap() > 0);
             }
             times
-        });
-        median_us(self.front.block_on(asking).unwrap())
+        };
+        let times = match on_back {
+            true => self.front.block_on(self.back.handle().spawn(asking)).unwrap(),
+            false => self.front.block_on(asking),
+        };
+        median_us(times)
     }
 }
 

@@ -60,6 +60,8 @@ async fn a_deadline_of_the_caller_ends_the_work() {
     request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1S"));
     let status = server.client().await.reply(request).await.unwrap().status.unwrap();
     check(&status, &Status::deadline_exceeded(""), "DEADLINE_EXCEEDED");
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.metadata.get("deadline_ms").map(String::as_str), Some("1000"));
     is_counted(&server, WAIT, &status).await;
     server.begun().await;
     assert_eq!(server.events.recv().await, Some(Event::Ended));

@@ -144,20 +144,25 @@ impl Deployment {
 impl Serving {
     /// Whether it comes to say so of itself; not, where it ends.
     pub(crate) async fn comes_to(&mut self, status: ServingStatus) -> bool {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
         let mut interval = tokio::time::interval(READY_INTERVAL);
         for _ in 0..READY_TRIES {
             interval.tick().await;
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            let Ok(channel) = endpoint.connect().await else { continue };
-            let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
-            if answer.is_ok_and(|answer| answer.into_inner().status() == status) {
+            if self.says().await == Some(status) {
                 return true;
             }
         }
         panic!("{READY_TRIES} tries, and it neither says {status:?} nor ends");
+    }
+
+    /// What it says of itself. None: it does not answer.
+    pub(crate) async fn says(&self) -> Option<ServingStatus> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        let channel = endpoint.connect().await.ok()?;
+        let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+        Some(answer.ok()?.into_inner().status())
     }
 
     /// The number of the process.

@@ -1,6 +1,6 @@
 //! What a program on PostgreSQL tells of itself, and that it is so.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use keyward::proto;
@@ -16,7 +16,7 @@ use crate::{
     metrics_reader::{Metrics, status},
     policy,
     postgres::Server,
-    process::Deployment,
+    process::{Deployment, Serving},
     proxy::Proxy,
 };
 
@@ -49,6 +49,16 @@ async fn comes_to_know(mut caller: Caller, secret: &str) {
         }
     };
     tokio::time::timeout(LONG, coming).await.unwrap();
+}
+
+/// It says that it does not serve, again and again: for longer than it would take to say otherwise
+/// without asking anybody.
+pub(crate) async fn stays_down(serving: &Serving) {
+    let mut interval = tokio::time::interval(Duration::from_millis(10));
+    for _ in 0..50 {
+        interval.tick().await;
+        assert_eq!(serving.says().await, Some(ServingStatus::NotServing));
+    }
 }
 
 /// Waits until the status, as it is told, is so.
@@ -139,6 +149,7 @@ async fn a_program_whose_lease_is_over_says_so_and_that_it_is_back() {
         assert_eq!(told["replica"]["lease_left_ms"], 0, "{told}");
         let request = proto::IntrospectRequest { secret: secret.clone(), ..Default::default() };
         crate::without_lease(caller.clone().introspect.introspect(request).await);
+        stays_down(&serving).await;
         server.resume();
         assert!(serving.comes_to(ServingStatus::Serving).await, "{}", deployment.log());
         comes_to_know(caller.clone(), &secret).await;

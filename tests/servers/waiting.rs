@@ -7,8 +7,8 @@ use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
-    LONG, caller::Caller, failover::until_it_can, fresh::Fresh, postgres::Server,
-    process::Deployment, unavailable,
+    LONG, caller::Caller, failover::until_it_can, fresh::Fresh, metrics::stays_down,
+    postgres::Server, process::Deployment, unavailable,
 };
 
 /// How often a program is asked whether it has ended.
@@ -68,6 +68,7 @@ async fn a_server_whose_database_is_gone_at_the_start_serves_once_it_is_there() 
     let mut serving = deployment.start(ServingStatus::NotServing).await;
     let mut root = Caller::connect(serving.address, &secret).await;
     unavailable(root.admin.list_workspaces(proto::ListWorkspacesRequest::default()).await);
+    stays_down(&serving).await;
     server.start_again();
     assert!(serving.comes_to(ServingStatus::Serving).await, "{}", deployment.log());
     let root = Caller::connect(serving.address, &secret).await;

@@ -21,8 +21,9 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const LEASE: &str = "10000";
 /// How long somebody waits for a change who does not wait for who hangs.
 const IMPATIENT: Duration = Duration::from_secs(1);
-/// How often they ask where a busy machine takes that long for the answer.
-const TRIES: usize = 8;
+/// How often they ask where a busy machine takes that long for the answer: three such, all together,
+/// are over before nobody waits any more for who hangs.
+const TRIES: usize = 4;
 /// Enough for a change that waits for nobody, on a machine that is busy; and less than who hangs
 /// is waited for.
 const AT_ONCE: Duration = Duration::from_secs(6);

@@ -165,7 +165,7 @@ async fn what_is_asked_to_end_while_it_waits_for_its_database_tells_what_there_i
     let deployment = Deployment::new(&[
         // A port that is reserved, and never given to who asks for any.
         ("database.url", "postgres://nobody@127.0.0.1:1/none?sslmode=disable"),
-        // What is tried is tried to its end before the process ends.
+        // What is tried is tried to its end before the process ends, or for ten seconds.
         ("database.connect_timeout_ms", "5000"),
         ("back.threads", "1"),
         ("telemetry.otlp_endpoint", &receiver.url),

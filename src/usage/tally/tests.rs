@@ -65,47 +65,6 @@ fn beyond(limits: &Limits) -> (u64, u64) {
 }
 
 #[test]
-fn what_is_brought_near_is_counted_as_anything_else() {
-    let uses = [
-        (1, Outcome::Allowed, at(5, 1)),
-        (2, Outcome::InvalidKey, at(6, 2)),
-        (1, Outcome::Allowed, at(7, 3)),
-        (1, Outcome::Allowed, at(7, 4)),
-        (1, Outcome::NotFound, at(HOUR, 5)),
-        (3, Outcome::Allowed, at(2, 6)),
-        (2, Outcome::Allowed, at(1, 7)),
-        (4, Outcome::Allowed, at(HOUR, 8)),
-    ];
-    for (secrets, workspaces) in [(100, 100), (4, 1), (3, 1), (1, 0), (0, 0)] {
-        let [far, near] = [false, true].map(|near| {
-            let (mut tally, limits) = (Tally::default(), limits(secrets, workspaces));
-            let keys =
-                uses.map(|(number, ..)| (key("acme", &format!("k{number}")), digest(number)));
-            let uses = keys.iter().zip(uses).map(|((key, digest), (_, outcome, at))| Use {
-                key,
-                digest,
-                outcome,
-                at,
-            });
-            let told: Vec<_> = [1, 9, 4].map(digest).map(Some).into_iter().chain([None]).collect();
-            for used in uses {
-                if near {
-                    tally.bring_near(&told);
-                }
-                tally.count(&used, &limits);
-            }
-            let first = take(&mut tally, &limits, 10);
-            let second = take(&mut tally, &limits, 10);
-            let last = |used: &SecretUse| (used.key.to_string(), used.last);
-            let last: Vec<_> = first.last.iter().map(last).collect();
-            (rows(&first), last, rows(&second), beyond(&limits))
-        });
-        assert_eq!(far, near);
-        assert_eq!(near.0.is_empty(), secrets + workspaces == 0);
-    }
-}
-
-#[test]
 fn calls_are_counted_by_key_and_workspace_and_hour_and_outcome() {
     let (mut tally, limits) = (Tally::default(), limits(100, 0));
     for (number, outcome, time) in [

@@ -71,9 +71,7 @@ impl Introspection {
         question: Question<'_>,
         digest: Option<&Digest>,
     ) -> Option<Answer> {
-        let asked = self.understand_at_once(&calling.caller, question)?;
-        let found = self.found_at_once(digest)?;
-        let posed = asked.about(found, &calling.caller, calling.now.latest).ok()?;
+        let posed = self.pose_at_once(&calling.caller, question, digest, calling.now.latest)?;
         let answer = self.decide_at_once(&posed)?;
         // In the order in which they came: of two uses at once the first is the last use.
         self.count_call(calling);
@@ -168,15 +166,17 @@ impl Introspection {
         }
     }
 
-    /// The question with its key, judged at this moment, before which the key was not looked for.
+    /// The question with its key, which has the secret with this digest, judged at this moment, before
+    /// which the key was not looked for.
     pub(super) fn pose_at_once<'a>(
         &self,
         caller: &Caller,
         question: Question<'a>,
+        digest: Option<&Digest>,
         now: Timestamp,
     ) -> Option<Posed<'a>> {
         let asked = self.understand_at_once(caller, question)?;
-        let found = self.found_at_once(self.recognise(question.secret).as_ref())?;
+        let found = self.found_at_once(digest)?;
         asked.about(found, caller, now).ok()
     }
 

@@ -124,7 +124,8 @@ impl Introspection {
     ) -> Result<Vec<Posed<'a>>, IntrospectError> {
         let without_hint = |question: &Question<'a>| Question { without_hint: true, ..*question };
         let at_once = |question: &Question<'a>| {
-            self.pose_at_once(caller, *question, self.clock.latest()).map(Ok)
+            let digest = self.recognise(question.secret);
+            self.pose_at_once(caller, *question, digest.as_ref(), self.clock.latest()).map(Ok)
         };
         let later = async |question| match self.pose(caller, without_hint(question)).await {
             Ok(posed) => ControlFlow::Continue(Ok(posed)),

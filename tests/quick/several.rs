@@ -103,6 +103,11 @@ fn whatever_is_asked_in_a_stream_is_answered_alike() {
         assert!((1..10).contains(&found), "{found}");
         // They came together.
         assert!(keys.near().iter().any(|(near, _)| *near == 16));
+        // After a large one no more is read before it is asked.
+        let large =
+            IntrospectRequest { resource: "x".repeat(5_000), ..about(world.secret("full")) };
+        let told = world.both.ask_several(&lines, &stream(&world, &vec![large; 10])).await;
+        assert_eq!((told.raw_messages().len(), keys.near()), (10, vec![]));
     });
 }
 

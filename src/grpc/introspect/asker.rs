@@ -77,10 +77,7 @@ impl Asker {
 
     /// Has the processor read what these messages will need of what is at hand, and tells what is
     /// known of each from then on.
-    pub(super) fn bring_near<'a>(
-        &self,
-        messages: impl Iterator<Item = &'a [u8]>,
-    ) -> impl Iterator<Item = Near> {
+    pub(super) fn bring_near<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) -> Vec<Near> {
         quick::bring_near(&self.introspection, messages)
     }
 

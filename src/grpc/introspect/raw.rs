@@ -145,15 +145,14 @@ impl Answers for Raw {
     type Answer = Vec<u8>;
 
     fn bring_near(&self, questions: &mut [Lying]) {
-        let near: Vec<_> =
-            self.0.bring_near(questions.iter().map(|lying| &*lying.message)).collect();
+        let near = self.0.bring_near(questions.iter().map(|lying| &*lying.message));
         for (lying, near) in questions.iter_mut().zip(near) {
             lying.near = Some(near);
         }
     }
 
     fn is_large(&self, lying: &Lying) -> bool {
-        lying.message.len() > LARGE_MIN
+        lying.message.len() >= LARGE_MIN
     }
 
     fn answer_at_once(&self, lying: &Lying) -> Option<Vec<u8>> {

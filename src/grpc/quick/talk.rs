@@ -44,11 +44,11 @@ pub(in crate::grpc) fn answer(
 pub(in crate::grpc) fn bring_near<'a>(
     keys: &Introspection,
     messages: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Near> {
+) -> Vec<Near> {
     let digest = |message| keys.recognise(read(message)?.1.question().secret);
     let digests: Vec<_> = messages.map(digest).collect();
     keys.bring_near(&digests);
-    digests.into_iter().map(Near)
+    digests.into_iter().map(Near).collect()
 }
 
 /// The number of the question, and the question.
